@@ -1,0 +1,30 @@
+import { defineConfig } from "vitest/config";
+
+// unit: no processes, no network beyond loopback. integration: the real control plane, one file at a time.
+// tidy: the house rules as tests; it runs under `npm run check`.
+export default defineConfig({
+  test: {
+    reporters: process.env["CI"] ? ["default"] : ["default"],
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/integration/**", "test/e2e/**", "test/tidy.test.ts"],
+          testTimeout: 20_000,
+        },
+      },
+      {
+        test: {
+          name: "integration",
+          include: ["test/integration/**/*.test.ts", "test/e2e/**/*.test.ts"],
+          fileParallelism: false,
+          maxWorkers: 1,
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+        },
+      },
+      { test: { name: "tidy", include: ["test/tidy.test.ts"] } },
+    ],
+  },
+});
