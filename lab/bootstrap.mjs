@@ -13,13 +13,15 @@ const wanted = createHash("sha256")
 if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== wanted) {
   console.error("Installing the locked npm dependencies (about a minute, once) …");
   const started = Date.now();
-  const npm = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+  // `npm install --no-save`, not `npm ci`: the lock was written where other platforms’ optional packages cannot be
+  // seen, and `npm ci` refuses such a lock; install obeys its versions and adds what the platform needs.
+  const npm = spawnSync("npm", ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"], {
     cwd: root,
     stdio: "inherit",
   });
   if (npm.status !== 0) {
     console.error(
-      "npm ci failed: see above. It needs an npm registry; set one with `npm config set registry URL`.",
+      "npm install failed: see above. It needs an npm registry; set one with `npm config set registry URL`.",
     );
     process.exit(1);
   }
