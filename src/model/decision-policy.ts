@@ -1,0 +1,27 @@
+// The operator-wide settings that decisions depend on. Times in milliseconds; defaults live in config.ts.
+
+/** A number of nodes, as a count or as a share of all. */
+export type NodeLimit = { readonly count: number } | { readonly percent: number };
+
+export interface DecisionPolicy {
+  /** A Lease silent for this long makes a node suspect: it is read anew. */
+  readonly nodeSuspectAfterMs: number;
+  /** A Lease silent for this long, with no other path heard, makes a node lost. */
+  readonly nodeLostAfterMs: number;
+  /** virt-handler's heartbeat counts as alive for this long after a change that came later than the Lease's last. */
+  readonly heartbeatTrustMs: number;
+  /** More lost, unproven nodes than this at once: hold, and only read power states. */
+  readonly stormMaxLost: NodeLimit;
+  readonly maxConcurrentFencings: number;
+  /** VMs released and not yet scheduled elsewhere, at most: keeps KubeVirt's workers busy with the important ones first. */
+  readonly maxRestartsInFlight: number;
+  /** A released VM leaves that window after this long, so that one that cannot be placed does not hold up the rest. */
+  readonly restartSlotMs: number;
+  /** How long to wait, after the proof, for the target of a migration that had already switched to say so. */
+  readonly migrationAckGraceMs: number;
+  readonly maxConcurrentMigrations: number | undefined;
+  /** Back-off after the n-th failed migration of a VM: this times 2^(n-1), at most ten minutes. */
+  readonly migrationBackoffMs: number;
+  /** How long a migration's target may stay unschedulable before KubeVirt gives up the attempt. */
+  readonly migrationUnschedulableTimeoutSeconds: number;
+}

@@ -1,0 +1,175 @@
+// Fencing in domain values: which nodes can be fenced how (topology), the ledger of one fencing, and the proof it ends in.
+import type { Condition } from "./protection.ts";
+import type { LabelSelector } from "./label-selector.ts";
+import type { NodeFact } from "./node.ts";
+
+export interface SecretKeyRef {
+  readonly name: string;
+  readonly namespace: string | undefined;
+  readonly key: string;
+}
+
+/** How to reach a Redfish service; `address` and `systemId` may hold `${node.…}` templates. */
+export interface RedfishSettings {
+  readonly address: string;
+  readonly systemId: string | undefined;
+  readonly auth: "Auto" | "Session" | "Basic";
+  readonly credentialsSecret: { readonly name: string; readonly namespace: string | undefined };
+  readonly caSecret: SecretKeyRef | undefined;
+  readonly insecureSkipVerify: boolean;
+}
+
+export interface FencingLevel {
+  readonly name: string;
+  readonly method: "Redfish";
+  readonly timeoutMs: number;
+  readonly retries: number;
+  readonly backoffMs: number;
+  readonly redfish: RedfishSettings;
+}
+
+export interface FencingTopologyFact {
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly generation: number;
+  readonly precedence: number;
+  readonly nodeSelector: LabelSelector;
+  readonly afterFencing: "PowerOn" | "StayOff";
+  readonly levels: readonly FencingLevel[];
+  readonly status: {
+    readonly observedGeneration?: number;
+    readonly coveredNodes?: number;
+    readonly conditions: readonly Condition[];
+  };
+}
+
+export type FencingPhase =
+  | "Pending"
+  | "Fencing"
+  | "Fenced"
+  | "Releasing"
+  | "Released"
+  | "Returned"
+  | "Aborted";
+
+export type AttemptOutcome =
+  | "Started"
+  | "PoweredOff"
+  | "AlreadyOff"
+  | "Refused"
+  | "TimedOut"
+  | "Unreachable"
+  | "Denied"
+  | "StillOn"
+  | "Abandoned"
+  | "Misconfigured";
+
+export interface FencingAttempt {
+  readonly number: number;
+  readonly level: string;
+  readonly method: string;
+  readonly epoch: number;
+  readonly startedAt: string;
+  readonly endedAt?: string;
+  readonly outcome: AttemptOutcome;
+  readonly answer?: string;
+  readonly powerState?: string;
+}
+
+/** Proof as it stands in the ledger. Only `parseFenceProof` turns it into something that may release a VM. */
+export interface RecordedProof {
+  readonly type: "PowerOff" | "Rebooted";
+  readonly bootID: string;
+  readonly observedAt: string;
+  readonly detail: string;
+  readonly attempt?: number;
+}
+
+export interface ReleasedVM {
+  readonly namespace: string;
+  readonly name: string;
+  readonly priority: number;
+  readonly wave: number;
+  readonly releasedAt: string;
+}
+
+export interface FencingStatus {
+  readonly observedGeneration?: number;
+  readonly phase: FencingPhase;
+  /** Epoch of the leader that wrote this; a leader with a smaller one must not write. */
+  readonly epoch: number;
+  readonly attempts: readonly FencingAttempt[];
+  readonly proof?: RecordedProof;
+  readonly taintedAt?: string;
+  readonly releasedVMs: readonly ReleasedVM[];
+  readonly releasedAt?: string;
+  readonly powerOnRequestedAt?: string;
+  readonly returnedAt?: string;
+  readonly returnedBootID?: string;
+  readonly message?: string;
+  readonly conditions: readonly Condition[];
+}
+
+export interface FencingFact {
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly nodeName: string;
+  readonly nodeUID: string;
+  /** The incarnation being fenced. */
+  readonly bootID: string;
+  readonly topology: string | undefined;
+  readonly detectedAt: string;
+  readonly lastSeenAt: string;
+  readonly status: FencingStatus;
+  /** Monotonic time at which we saw the ledger change: what back-off is counted from. */
+  readonly changedAtMs: number;
+  /** Monotonic time at which we first saw the proof. */
+  readonly provenAtMs: number | undefined;
+}
+
+/** Attempts kept in one ledger; after so many the fencing stays blocked until a person or the node resolves it. */
+export const MAX_FENCING_ATTEMPTS = 60;
+
+/** Released VMs named in one ledger. */
+export const MAX_RELEASED_NAMED = 500;
+
+/** Whether the ledger is closed: nothing more will be done under it. */
+export function isClosed(fencing: FencingFact): boolean {
+  return fencing.status.phase === "Returned" || fencing.status.phase === "Aborted";
+}
+
+declare const confirmed: unique symbol;
+
+/**
+ * Leave to release the VMs of one incarnation of one node. Cannot be written down, only parsed from a ledger that
+ * holds a confirmed observation; a release step without one does not type-check.
+ */
+export interface FenceProof {
+  readonly [confirmed]: true;
+  readonly fencing: string;
+  readonly nodeName: string;
+  readonly bootID: string;
+  readonly observedAt: string;
+}
+
+/**
+ * Reads the proof that lets VMs go from the incarnation named in the ledger, or undefined where there is none that
+ * still holds: no proof recorded, for another incarnation, or contradicted by the node itself (`node` is the newest we
+ * know of it: any other boot ID than the fenced one means that a kubelet is in charge there again, and deletes by
+ * force would hit live pods). A `Rebooted` proof releases nothing by force for the same reason.
+ */
+export function parseFenceProof(fencing: FencingFact, node: NodeFact | undefined): FenceProof | undefined {
+  const proof = fencing.status.proof;
+  if (proof === undefined || proof.type !== "PowerOff" || proof.bootID !== fencing.bootID) return undefined;
+  if (node !== undefined && (node.uid !== fencing.nodeUID || node.bootID !== fencing.bootID))
+    return undefined;
+  const value = {
+    fencing: fencing.name,
+    nodeName: fencing.nodeName,
+    bootID: proof.bootID,
+    observedAt: proof.observedAt,
+  };
+  return value as FenceProof;
+}

@@ -1,0 +1,63 @@
+// What we know of a Kubernetes node: small values read once from the Node and its Lease, with ages by our own clock.
+
+/** A value somebody else keeps refreshing, and when we last saw it change: the only honest way to tell its age. */
+export interface Signal {
+  readonly value: string | undefined;
+  /** Monotonic time at which we saw the value change; the first sight counts as a change. */
+  readonly changedAtMs: number;
+}
+
+export type TaintEffect = "NoSchedule" | "PreferNoSchedule" | "NoExecute";
+
+export interface Taint {
+  readonly key: string;
+  readonly value: string | undefined;
+  readonly effect: TaintEffect;
+  readonly timeAdded?: string;
+}
+
+/** What of a node decides whether a pod may go there. The same object is kept while none of it changes. */
+export interface NodePlacement {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly taints: readonly Taint[];
+  readonly unschedulable: boolean;
+  readonly ready: boolean;
+}
+
+export interface NodeFact {
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  /** `status.nodeInfo.bootID`: names one incarnation of the node. Undefined until a kubelet has reported it. */
+  readonly bootID: string | undefined;
+  readonly ready: "True" | "False" | "Unknown" | undefined;
+  readonly placement: NodePlacement;
+  /** Monotonic time at which `placement` last changed. */
+  readonly placementChangedAtMs: number;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** The annotation `kubevirt.io/heartbeat`, refreshed by virt-handler every 60 to 132 s. */
+  readonly heartbeat: Signal;
+}
+
+/** The kubelet's Lease in `kube-node-lease`, renewed every 10 s. */
+export interface NodeLeaseFact {
+  readonly renewal: Signal;
+}
+
+/** Key of the taint by which Kubernetes is told that a node is down for good until it is lifted (KEP-2268). */
+export const OUT_OF_SERVICE_TAINT = "node.kubernetes.io/out-of-service";
+
+/** The value by which we know the out-of-service taint to be ours; a taint with another value is somebody else's. */
+export const OUR_TAINT_VALUE = "holdfast";
+
+/** Whether the node carries the out-of-service taint, whoever set it. */
+export function isOutOfService(node: NodeFact): boolean {
+  return node.placement.taints.some((taint) => taint.key === OUT_OF_SERVICE_TAINT);
+}
+
+/** Whether the node carries the out-of-service taint that we set. */
+export function hasOurTaint(node: NodeFact): boolean {
+  return node.placement.taints.some(
+    (taint) => taint.key === OUT_OF_SERVICE_TAINT && taint.value === OUR_TAINT_VALUE,
+  );
+}

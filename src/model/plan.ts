@@ -1,0 +1,204 @@
+// What one turn concludes: steps to take, what was refused and why, how each node is judged, and when to look again.
+import type { FenceProof, FencingFact, FencingLevel, FencingStatus } from "./fencing.ts";
+import type { NodeVerdict } from "./node-verdict.ts";
+import type { OptInPolicyFact, ProtectionFact, ProtectionStatus } from "./protection.ts";
+import type { Conclusions } from "./snapshot.ts";
+import type { MigrationPurpose } from "./virtual-machine.ts";
+
+/** The object an Event is about. */
+export interface ObjectRef {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly namespace: string | undefined;
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** A Kubernetes Event to be recorded once the step it belongs to has taken effect. */
+export interface EventNote {
+  readonly about: ObjectRef;
+  readonly type: "Normal" | "Warning";
+  readonly reason: string;
+  readonly message: string;
+}
+
+interface StepBase {
+  readonly events?: readonly EventNote[];
+}
+
+/** Read a node and its Lease anew from etcd's quorum before anything is concluded from silence. */
+export interface RefreshNodeStep extends StepBase {
+  readonly kind: "RefreshNode";
+  readonly node: string;
+}
+
+/** Write the intent to fence one incarnation of one node. */
+export interface OpenFencingStep extends StepBase {
+  readonly kind: "OpenFencing";
+  readonly name: string;
+  readonly node: string;
+  readonly nodeUID: string;
+  readonly bootID: string;
+  readonly topology: string;
+  readonly message: string;
+  readonly detectedAt: string;
+  readonly lastSeenAt: string;
+}
+
+/** Make one attempt with one level's device. `mayPowerOff: false` only reads the state (harmless; enough where it is off). */
+export interface FenceStep extends StepBase {
+  readonly kind: "Fence";
+  readonly fencing: FencingFact;
+  readonly level: FencingLevel;
+  readonly mayPowerOff: boolean;
+}
+
+/** Write the ledger: `status` replaces what stands, guarded by the resourceVersion it was computed from. */
+export interface WriteFencingStep extends StepBase {
+  readonly kind: "WriteFencing";
+  readonly fencing: FencingFact;
+  readonly status: FencingStatus;
+}
+
+/** Keep new pods off the dead node and let its volumes go. */
+export interface TaintStep extends StepBase {
+  readonly kind: "Taint";
+  readonly node: string;
+  readonly proof: FenceProof;
+}
+
+export interface PodRef {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** Delete the pods that hold one VM to the dead node. */
+export interface ReleaseStep extends StepBase {
+  readonly kind: "Release";
+  readonly vmKey: string;
+  readonly pods: readonly PodRef[];
+  readonly proof: FenceProof;
+  readonly priority: number;
+}
+
+/** Ask KubeVirt to start a VM (run strategy Manual) whose VMI has ended. */
+export interface StartVMStep extends StepBase {
+  readonly kind: "StartVM";
+  readonly vmKey: string;
+}
+
+/** Delete a VMI that has ended, so that KubeVirt starts a VM of run strategy Once again. */
+export interface DeleteVMIStep extends StepBase {
+  readonly kind: "DeleteVMI";
+  readonly vmKey: string;
+  readonly vmiUID: string;
+}
+
+/** Ask KubeVirt to restart a running VM, which moves it off a cordoned node at the price of an outage. */
+export interface RestartVMStep extends StepBase {
+  readonly kind: "RestartVM";
+  readonly vmKey: string;
+  readonly vmiUID: string;
+}
+
+export interface PowerOnStep extends StepBase {
+  readonly kind: "PowerOn";
+  readonly fencing: FencingFact;
+  readonly level: FencingLevel;
+}
+
+/** Lift our out-of-service taint, and nobody else's. */
+export interface UntaintStep extends StepBase {
+  readonly kind: "Untaint";
+  readonly node: string;
+}
+
+export interface CreateMigrationStep extends StepBase {
+  readonly kind: "CreateMigration";
+  readonly vmKey: string;
+  readonly vmiUID: string;
+  readonly name: string;
+  readonly purpose: MigrationPurpose;
+  readonly targetSelector: Readonly<Record<string, string>>;
+  readonly unschedulableTimeoutSeconds: number;
+}
+
+export interface AbortMigrationStep extends StepBase {
+  readonly kind: "AbortMigration";
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly why: string;
+}
+
+export interface WriteProtectionStep extends StepBase {
+  readonly kind: "WriteProtection";
+  readonly protection: ProtectionFact;
+  readonly status: ProtectionStatus;
+}
+
+/** Have an HAVirtualMachine for a VM that a policy selects. */
+export interface ApplyProtectionStep extends StepBase {
+  readonly kind: "ApplyProtection";
+  readonly policy: OptInPolicyFact;
+  readonly namespace: string;
+  readonly name: string;
+  readonly vmName: string;
+  readonly vmUID: string;
+}
+
+/** Remove an HAVirtualMachine that a policy had made and no policy wants any more. */
+export interface DeleteProtectionStep extends StepBase {
+  readonly kind: "DeleteProtection";
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** Status of a cluster-scoped object of ours whose status is small: topologies and policies. */
+export interface WriteSummaryStep extends StepBase {
+  readonly kind: "WriteSummary";
+  readonly resource: "fencingtopologies" | "havirtualmachinepolicies";
+  readonly name: string;
+  readonly resourceVersion: string;
+  readonly status: Readonly<Record<string, unknown>>;
+}
+
+export type Step =
+  | RefreshNodeStep
+  | OpenFencingStep
+  | FenceStep
+  | WriteFencingStep
+  | TaintStep
+  | ReleaseStep
+  | StartVMStep
+  | DeleteVMIStep
+  | RestartVMStep
+  | PowerOnStep
+  | UntaintStep
+  | CreateMigrationStep
+  | AbortMigrationStep
+  | WriteProtectionStep
+  | ApplyProtectionStep
+  | DeleteProtectionStep
+  | WriteSummaryStep;
+
+/** Something we would have done and do not, with the numbers that made it so. A result, not a log line. */
+export interface Refusal {
+  /** `node/<name>` or `vm/<namespace>/<name>`. */
+  readonly about: string;
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface Plan {
+  readonly steps: readonly Step[];
+  readonly refusals: readonly Refusal[];
+  readonly verdicts: ReadonlyMap<string, NodeVerdict>;
+  /** Why nothing at all was judged, where that is so. */
+  readonly notJudged: string | undefined;
+  /** Monotonic time at which time alone may change the outcome; undefined where only an event can. */
+  readonly lookAgainAtMs: number | undefined;
+  readonly conclusions: Conclusions | undefined;
+}

@@ -1,0 +1,159 @@
+// The promise made for one VM (an HAVirtualMachine), and what its status remembers, in domain values.
+import type { LabelSelector } from "./label-selector.ts";
+
+export interface Condition {
+  readonly type: string;
+  readonly status: "True" | "False" | "Unknown";
+  readonly reason: string;
+  readonly message: string;
+  /** RFC 3339; when `status` last changed. */
+  readonly lastTransitionTime: string;
+  readonly observedGeneration?: number;
+}
+
+export type EvacuationStrategy = "LiveMigrate" | "LiveMigrateOrRestart" | "None";
+
+export interface Dependency {
+  /** Name of another HAVirtualMachine in the same namespace. */
+  readonly name: string;
+  readonly condition: "Running" | "Ready";
+  readonly timeoutMs: number;
+}
+
+export interface EvacuationRule {
+  readonly strategy: EvacuationStrategy;
+  readonly targetSelector: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+}
+
+export interface FailoverRule {
+  readonly enabled: boolean;
+  readonly restartOnce: boolean;
+  readonly startManual: boolean;
+  readonly maxRestarts: number;
+  readonly restartWindowMs: number;
+}
+
+export interface FailbackRule {
+  readonly policy: "Never" | "Automatic";
+  readonly delayMs: number;
+  readonly nodeSelector: Readonly<Record<string, string>>;
+}
+
+/** What may be promised for a VM without naming it: the part a policy can give to many. */
+export interface ProtectionRules {
+  readonly priority: number;
+  readonly evacuation: EvacuationRule;
+  readonly failover: FailoverRule;
+  readonly failback: FailbackRule;
+}
+
+/** `Blocked`: something must change before the VM can come back; the message says what. */
+export type FailoverPhase = "Recovering" | "Blocked";
+
+/** A failover under way, as written in the status: all times RFC 3339 wall time. */
+export interface FailoverRecord {
+  /** Name of the NodeFencing; undefined while none could be opened. */
+  readonly fencing?: string;
+  readonly fromNode: string;
+  /** The VMI that was lost. */
+  readonly vmiUID: string;
+  readonly lastGoodAt: string;
+  readonly lostAt: string;
+  readonly phase: FailoverPhase;
+  readonly message: string;
+}
+
+export interface DisplacedFrom {
+  readonly node: string;
+  readonly cause: "Evacuation" | "Failover";
+  readonly since: string;
+}
+
+export interface OutageRecord {
+  readonly cause: "NodeLost";
+  readonly fencing?: string;
+  readonly fromNode: string;
+  readonly toNode?: string;
+  readonly vmiUID: string;
+  readonly newVMIUID?: string;
+  readonly lastGoodAt: string;
+  readonly lostAt: string;
+  readonly provedAt?: string;
+  readonly releasedAt?: string;
+  readonly scheduledAt?: string;
+  readonly runningAt?: string;
+  readonly readyAt?: string;
+}
+
+export interface EvacuationRecord {
+  readonly fromNode: string;
+  readonly migration?: string;
+  readonly startedAt: string;
+  readonly phase: "Waiting" | "Migrating" | "Restarting" | "Refused" | "Done";
+  readonly message: string;
+}
+
+export interface Candidates {
+  /** How many other nodes could host the VM, counted no further than `MAX_CANDIDATES_COUNTED`. */
+  readonly count: number;
+  readonly nodes: readonly string[];
+}
+
+/** Beyond this many candidate nodes we say "at least": so that losing one node of many changes no status. */
+export const MAX_CANDIDATES_COUNTED = 3;
+
+/** Outages kept in a status; the oldest goes first. */
+export const MAX_OUTAGES_KEPT = 10;
+
+export interface ProtectionStatus {
+  readonly observedGeneration?: number;
+  readonly conditions: readonly Condition[];
+  readonly node?: string;
+  readonly vmiUID?: string;
+  readonly failover?: FailoverRecord;
+  readonly evacuation?: EvacuationRecord;
+  readonly displacedFrom?: DisplacedFrom;
+  readonly outages: readonly OutageRecord[];
+  readonly candidates?: Candidates;
+}
+
+export interface ProtectionFact extends ProtectionRules {
+  /** `namespace/name` of the HAVirtualMachine. */
+  readonly key: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly generation: number;
+  readonly createdAtWallMs: number;
+  /** `namespace/name` of the VirtualMachine. */
+  readonly vmKey: string;
+  readonly vmName: string;
+  readonly dependsOn: readonly Dependency[];
+  /** The HAVirtualMachinePolicy that had it made; undefined where a person wrote it. */
+  readonly madeByPolicy: string | undefined;
+  readonly deleting: boolean;
+  readonly status: ProtectionStatus;
+}
+
+/** An HAVirtualMachinePolicy: protection for all VMs that labels select. */
+export interface OptInPolicyFact {
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly generation: number;
+  readonly precedence: number;
+  readonly namespaceSelector: LabelSelector;
+  readonly selector: LabelSelector;
+  readonly rules: ProtectionRules;
+  /** The template exactly as written, to be copied into HAVirtualMachines. */
+  readonly template: Readonly<Record<string, unknown>>;
+  readonly deleting: boolean;
+  readonly status: {
+    readonly observedGeneration?: number;
+    readonly selected?: number;
+    readonly protectedVMs?: number;
+    readonly conditions: readonly Condition[];
+  };
+}

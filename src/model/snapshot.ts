@@ -1,0 +1,102 @@
+// The world as one turn sees it: facts by key, the indexes a turn needs, and how far each source can be trusted.
+import type { FencingFact, FencingTopologyFact } from "./fencing.ts";
+import type { NodeFact, NodeLeaseFact, NodePlacement } from "./node.ts";
+import type { OptInPolicyFact, ProtectionFact } from "./protection.ts";
+import type { KubeVirtConfig, LauncherPodFact, MigrationFact, VMFact, VMIFact } from "./virtual-machine.ts";
+
+export type SourceName =
+  | "nodes"
+  | "leases"
+  | "virtualMachines"
+  | "virtualMachineInstances"
+  | "migrations"
+  | "launcherPods"
+  | "protections"
+  | "policies"
+  | "topologies"
+  | "fencings"
+  | "namespaces"
+  | "kubeVirt";
+
+export interface SourceState {
+  /** A full list has been taken. Nothing is judged on an unsynced source. */
+  readonly synced: boolean;
+  /** Monotonic time of the last word from the server on this source. */
+  readonly asOfMs: number;
+}
+
+/** Our contact with the API server, on whatever connection. */
+export interface ContactState {
+  /** Monotonic time of the last answer of any kind. */
+  readonly lastOkMs: number;
+  /**
+   * Since when contact has been unbroken. After a gap every silence is counted anew: while the API server was away no
+   * kubelet could have renewed anything.
+   */
+  readonly unbrokenSinceMs: number;
+}
+
+/** What changed since the last turn; `everything` at the first turn and after a relist. */
+export interface Changes {
+  readonly everything: boolean;
+  readonly vmKeys: ReadonlySet<string>;
+  /** Topologies, policies, namespaces or KubeVirt's configuration changed: all statuses are to be looked at. */
+  readonly rules: boolean;
+}
+
+/** What the last turn concluded, so that the next one can see what its conclusions change. Carried, never hidden. */
+export interface Conclusions {
+  readonly nodes: ReadonlyMap<string, NodeConclusion>;
+  /** Per placement constraint key: nodes that can host it, as many as are ever counted and one more. */
+  readonly candidates: ReadonlyMap<string, readonly string[]>;
+}
+
+export interface NodeConclusion {
+  /** Verdict, cordon and coverage in one word; a change of it concerns every VM on the node. */
+  readonly word: string;
+  readonly placement: NodePlacement;
+  readonly canHost: boolean;
+}
+
+export interface Snapshot {
+  readonly sources: Readonly<Record<SourceName, SourceState>>;
+  readonly contact: ContactState;
+  readonly nodes: ReadonlyMap<string, NodeFact>;
+  readonly leases: ReadonlyMap<string, NodeLeaseFact>;
+  /** Monotonic time of the newest word on one node's Lease: the stream's, or a fresh read's. */
+  readonly leaseAsOfMs: (node: string) => number;
+  readonly vms: ReadonlyMap<string, VMFact>;
+  readonly vmis: ReadonlyMap<string, VMIFact>;
+  readonly migrations: ReadonlyMap<string, MigrationFact>;
+  readonly pods: ReadonlyMap<string, LauncherPodFact>;
+  readonly protections: ReadonlyMap<string, ProtectionFact>;
+  readonly policies: ReadonlyMap<string, OptInPolicyFact>;
+  readonly topologies: ReadonlyMap<string, FencingTopologyFact>;
+  readonly fencings: ReadonlyMap<string, FencingFact>;
+  /** Labels of each namespace. */
+  readonly namespaces: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  readonly kubeVirt: KubeVirtConfig;
+  readonly index: SnapshotIndex;
+  readonly changes: Changes;
+  readonly last: Conclusions | undefined;
+}
+
+/** Lookups that observe keeps up to date, so that a turn's work follows what changed and not the cluster's size. */
+export interface SnapshotIndex {
+  /** Keys of VMIs whose `status.nodeName` is the node. */
+  readonly vmisByNode: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Keys of launcher and hot-plug pods bound to the node. */
+  readonly podsByNode: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly podsByVM: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly migrationsByVM: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Keys of the HAVirtualMachines that name the VM. */
+  readonly protectionsByVM: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Keys of VMs by the key of their placement constraints. */
+  readonly vmsByConstraints: ReadonlyMap<string, ReadonlySet<string>>;
+  /** HAVirtualMachines whose status says that something is under way: failover, evacuation, or a place to go back to. */
+  readonly unsettled: ReadonlySet<string>;
+  /** Keys of unfinished migrations, whoever made them. */
+  readonly unfinishedMigrations: ReadonlySet<string>;
+  /** Wall time at which we saw the VM's last launcher pod on its node go, for VMs that are unsettled. */
+  readonly podsGoneAtWallMs: ReadonlyMap<string, number>;
+}
