@@ -133,6 +133,8 @@ export interface ProtectionFact extends ProtectionRules {
   readonly dependsOn: readonly Dependency[];
   /** The HAVirtualMachinePolicy that had it made; undefined where a person wrote it. */
   readonly madeByPolicy: string | undefined;
+  /** Generation of that policy it was made from (annotation `holdfast.dev/policy-generation`). */
+  readonly policyGeneration: number | undefined;
   readonly deleting: boolean;
   readonly status: ProtectionStatus;
 }

@@ -1,0 +1,120 @@
+// Judges each node from what we hear of it. Silence is counted only while it was witnessed: on our monotonic clock,
+// from the moment we saw the signal change, up to the last word from the server, and never across a gap in our contact.
+import type { DecisionPolicy } from "../model/decision-policy.ts";
+import type { FencingFact } from "../model/fencing.ts";
+import type { NodeFact, Signal } from "../model/node.ts";
+import type { NodeVerdict, PathSilence } from "../model/node-verdict.ts";
+import type { Snapshot } from "../model/snapshot.ts";
+import type { PlanDraft } from "./turn.ts";
+
+/**
+ * A heartbeat proves virt-handler alive only where it came so much later than the Lease's last renewal that a living
+ * kubelet would have renewed in between: one renewal period (10 s) and some slack.
+ */
+const HEARTBEAT_AFTER_LEASE_MS = 13_000;
+
+/** How often a node that looks lost is read anew while the reading does not come through. */
+const REFRESH_PERIOD_MS = 1_000;
+
+interface Judging {
+  readonly snapshot: Snapshot;
+  readonly policy: DecisionPolicy;
+  readonly nowMs: number;
+  readonly plan: PlanDraft;
+}
+
+/** Verdicts for all nodes; adds the fresh readings they still need to the plan. */
+export function judgeNodes(
+  judging: Judging,
+  openFencings: ReadonlyMap<string, FencingFact>,
+): Map<string, NodeVerdict> {
+  const verdicts = new Map<string, NodeVerdict>();
+  for (const node of judging.snapshot.nodes.values()) {
+    const fencing = openFencings.get(node.name);
+    verdicts.set(node.name, judgeNode(judging, node, fencing));
+  }
+  return verdicts;
+}
+
+/** One node's verdict. A node under a proven fencing is lost until its kubelet reports a new boot ID, then returning. */
+export function judgeNode(judging: Judging, node: NodeFact, fencing: FencingFact | undefined): NodeVerdict {
+  if (fencing?.status.proof !== undefined) return judgeFenced(judging, node, fencing);
+  const lease = judging.snapshot.leases.get(node.name);
+  if (lease === undefined) {
+    if (node.ready === "Unknown")
+      return { kind: "lost", silence: { leaseMs: undefined, heartbeatMs: undefined } };
+    if (node.ready === undefined) return { kind: "unknown", why: "no kubelet has ever reported this node" };
+    return { kind: "healthy" };
+  }
+  return judgeBySilence(judging, node, lease.renewal);
+}
+
+function judgeBySilence(judging: Judging, node: NodeFact, renewal: Signal): NodeVerdict {
+  const { snapshot, policy, nowMs, plan } = judging;
+  const sinceMs = Math.max(renewal.changedAtMs, snapshot.contact.unbrokenSinceMs);
+  const apparentMs = nowMs - sinceMs;
+  if (apparentMs < policy.nodeSuspectAfterMs) {
+    plan.lookAgain(sinceMs + policy.nodeSuspectAfterMs);
+    return { kind: "healthy" };
+  }
+  const silence: PathSilence = {
+    leaseMs: Math.max(0, snapshot.leaseAsOfMs(node.name) - sinceMs),
+    heartbeatMs: nowMs - node.heartbeat.changedAtMs,
+  };
+  if (apparentMs < policy.nodeLostAfterMs) {
+    plan.lookAgain(sinceMs + policy.nodeLostAfterMs);
+    return { kind: "suspect", silence };
+  }
+  if ((silence.leaseMs ?? 0) < policy.nodeLostAfterMs) {
+    // Nobody has told us of this silence yet: the stream may be stale. Ask etcd before believing it.
+    plan.add({ kind: "RefreshNode", node: node.name });
+    plan.lookAgain(nowMs + REFRESH_PERIOD_MS);
+    return { kind: "suspect", silence };
+  }
+  if (heartbeatIsAlive(node.heartbeat, renewal, judging)) {
+    plan.lookAgain(node.heartbeat.changedAtMs + policy.heartbeatTrustMs);
+    return { kind: "isolated", silence };
+  }
+  return { kind: "lost", silence };
+}
+
+function heartbeatIsAlive(heartbeat: Signal, renewal: Signal, judging: Judging): boolean {
+  return (
+    heartbeat.changedAtMs - renewal.changedAtMs > HEARTBEAT_AFTER_LEASE_MS &&
+    judging.nowMs - heartbeat.changedAtMs < judging.policy.heartbeatTrustMs
+  );
+}
+
+function judgeFenced(judging: Judging, node: NodeFact, fencing: FencingFact): NodeVerdict {
+  const lease = judging.snapshot.leases.get(node.name);
+  const silence: PathSilence = {
+    leaseMs: lease === undefined ? undefined : judging.nowMs - lease.renewal.changedAtMs,
+    heartbeatMs: judging.nowMs - node.heartbeat.changedAtMs,
+  };
+  if (node.bootID === fencing.bootID && node.uid === fencing.nodeUID) return { kind: "lost", silence };
+  const missing = missingForReturn(judging, node, fencing);
+  return { kind: "returning", missing: missing ?? "" };
+}
+
+/**
+ * What a node that was fenced still owes before VMs may go there again: Ready, a renewed Lease, and a heartbeat of
+ * virt-handler, all after the proof. Undefined when nothing is missing.
+ */
+export function missingForReturn(
+  judging: { readonly snapshot: Snapshot; readonly policy: DecisionPolicy; readonly nowMs: number },
+  node: NodeFact,
+  fencing: FencingFact,
+): string | undefined {
+  const provenAtMs = fencing.provenAtMs ?? 0;
+  const lease = judging.snapshot.leases.get(node.name);
+  if (node.ready !== "True") return "the node to be Ready";
+  if (lease === undefined || judging.nowMs - lease.renewal.changedAtMs > judging.policy.nodeSuspectAfterMs) {
+    return "a fresh node Lease";
+  }
+  if (node.heartbeat.value !== undefined && node.heartbeat.changedAtMs < provenAtMs) {
+    return "a heartbeat of virt-handler";
+  }
+  if (node.placement.labels["kubevirt.io/schedulable"] === "false")
+    return "virt-handler to call the node schedulable";
+  return undefined;
+}

@@ -1,0 +1,30 @@
+// Tells one node's loss from a storm: when more is lost at once than the policy allows, it is more likely that we, the
+// network or the API server are at fault, so nothing is shot. Reading power states is harmless and goes on.
+import type { DecisionPolicy, NodeLimit } from "../model/decision-policy.ts";
+import type { FencingFact } from "../model/fencing.ts";
+import type { NodeVerdict } from "../model/node-verdict.ts";
+
+/** How many nodes may be lost and unproven at once: never less than one. */
+export function stormLimit(limit: NodeLimit, nodeCount: number): number {
+  const nodes = "count" in limit ? limit.count : Math.floor((nodeCount * limit.percent) / 100);
+  return Math.max(1, nodes);
+}
+
+/** What to say where a storm holds all shooting, else undefined. Nodes whose fencing is proven do not count. */
+export function judgeStorm(
+  verdicts: ReadonlyMap<string, NodeVerdict>,
+  openFencings: ReadonlyMap<string, FencingFact>,
+  policy: DecisionPolicy,
+): string | undefined {
+  const limit = stormLimit(policy.stormMaxLost, verdicts.size);
+  let lost = 0;
+  let proven = 0;
+  for (const [node, verdict] of verdicts) {
+    if (verdict.kind !== "lost" && verdict.kind !== "isolated") continue;
+    if (openFencings.get(node)?.status.proof !== undefined) proven += 1;
+    else lost += 1;
+  }
+  if (lost <= limit) return undefined;
+  const others = proven === 0 ? "" : ` (${proven} more are proven off)`;
+  return `${lost} of ${verdicts.size} nodes are lost at once${others}, limit ${limit}: nothing is powered off until fewer are`;
+}
