@@ -4,10 +4,10 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { BINARIES, type BinaryName, ETCD_VERSION, KUBERNETES_VERSION } from "./versions.ts";
 
-/** A folder with every binary of `BINARIES`, and what led to it. */
+/** A folder with every binary of `BINARIES`, and who named it. */
 export interface AssetFolder {
   readonly directory: string;
-  readonly source: "HOLDFAST_ASSETS" | "KUBEBUILDER_ASSETS" | "cache" | "release" | "build";
+  readonly source: "HOLDFAST_ASSETS" | "KUBEBUILDER_ASSETS" | "cache";
 }
 
 /** The part of the environment that the search reads. */
@@ -32,18 +32,20 @@ export function missingBinaries(directory: string): readonly BinaryName[] {
 }
 
 /**
- * The first complete folder: `HOLDFAST_ASSETS`, `KUBEBUILDER_ASSETS`, the cache. A folder that somebody named and that
- * is incomplete is an error, not a hint: falling through would run other versions than were asked for.
+ * The first complete folder: `HOLDFAST_ASSETS`, `KUBEBUILDER_ASSETS`, the cache. An incomplete `HOLDFAST_ASSETS` is an
+ * error, since falling through would run other binaries than were asked for; an incomplete `KUBEBUILDER_ASSETS` is
+ * the rule (setup-envtest has no controllers) and is passed over.
  */
 export function findAssetFolder(environment: Environment): AssetFolder | undefined {
-  for (const source of ["HOLDFAST_ASSETS", "KUBEBUILDER_ASSETS"] as const) {
-    const directory = environment[source];
-    if (!directory) continue;
-    const missing = missingBinaries(directory);
-    if (missing.length > 0) {
-      throw new Error(`${source}=${directory} lacks ${missing.join(", ")}: add them or unset ${source}`);
-    }
-    return { directory, source };
+  const own = environment["HOLDFAST_ASSETS"];
+  if (own) {
+    const missing = missingBinaries(own);
+    if (missing.length === 0) return { directory: own, source: "HOLDFAST_ASSETS" };
+    throw new Error(`HOLDFAST_ASSETS=${own} lacks ${missing.join(", ")}: add them or unset HOLDFAST_ASSETS`);
+  }
+  const shared = environment["KUBEBUILDER_ASSETS"];
+  if (shared && missingBinaries(shared).length === 0) {
+    return { directory: shared, source: "KUBEBUILDER_ASSETS" };
   }
   const directory = cacheFolder(environment);
   return missingBinaries(directory).length === 0 ? { directory, source: "cache" } : undefined;

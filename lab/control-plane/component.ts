@@ -72,6 +72,11 @@ export class Component {
     }
   }
 
+  /** Errors: throws ComponentFailed when the process has ended. */
+  requireRunning(): void {
+    if (this.#end !== undefined) throw this.#failure(this.#end);
+  }
+
   /** SIGTERM, and SIGKILL once `graceMs` have passed. Does nothing for a process that has ended. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;

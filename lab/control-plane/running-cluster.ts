@@ -1,8 +1,7 @@
 // The order in which the four components start and stop. Knows their processes; knows no client of the API.
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { KubeConfig } from "@kubernetes/client-node";
-import { type ClusterFiles, type Identity, kubeConfigOf } from "./cluster-files.ts";
+import type { ClusterFiles } from "./cluster-files.ts";
 import {
   apiServerFlags,
   type ClusterPorts,
@@ -59,10 +58,6 @@ export class RunningCluster {
     this.#guard = startOrphanGuard(settings.keepDirectory ? {} : { removeDirectory: settings.directory });
   }
 
-  kubeConfigFor(identity: Identity): KubeConfig {
-    return kubeConfigOf(this.settings.files.clusterAuthority, this.settings.server, identity);
-  }
-
   logPaths(): readonly string[] {
     return (["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"] as const).map((name) =>
       this.#logPath(name),
@@ -71,7 +66,7 @@ export class RunningCluster {
 
   /** Starts everything and waits for it. Errors: throws ComponentFailed; call `stop` then. */
   async start(): Promise<void> {
-    const { directory, files, ports, onProgress } = this.settings;
+    const { directory, ports, onProgress } = this.settings;
     onProgress("starting etcd and kube-apiserver");
     this.#etcd = this.#run("etcd", etcdFlags(directory, ports));
     // Not one after the other: kube-apiserver waits for etcd by itself and has a second of other work to do first.
@@ -82,7 +77,13 @@ export class RunningCluster {
       ),
       this.startApiServer(),
     ]);
-    if (!this.settings.controllers) return;
+    if (this.settings.controllers) await this.#startControllers();
+    // A component that lost its port ends at once, but whoever took the port may have answered our probe in its place.
+    for (const component of [this.#etcd, this.#apiServer, ...this.#controllers]) component?.requireRunning();
+  }
+
+  async #startControllers(): Promise<void> {
+    const { files, ports, onProgress } = this.settings;
     onProgress("starting kube-controller-manager and kube-scheduler");
     const controllerManager = this.#run("kube-controller-manager", [
       ...controllerManagerFlags(files, ports),

@@ -3,13 +3,14 @@
 import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { createHttpTransport } from "../../src/kube/http-transport.ts";
 import type { ApiTransport } from "../../src/kube/transport.ts";
-import { findAssetFolder } from "./asset-folders.ts";
-import { type Identity, writeClusterFiles } from "./cluster-files.ts";
+import { createProgress } from "../terminal/progress.ts";
+import { provideAssets } from "./assets.ts";
+import { type Identity, kubeConfigOf, writeClusterFiles } from "./cluster-files.ts";
 import { findClusterPorts, RunningCluster } from "./running-cluster.ts";
-import { KUBERNETES_VERSION } from "./versions.ts";
 
 export type { Identity } from "./cluster-files.ts";
 
@@ -56,26 +57,31 @@ export interface ControlPlaneOptions {
 
 /** Tries for a set of ports that nobody takes between our look and the components' own listening. */
 const PORT_ATTEMPTS = 3;
+const SERVICE_ACCOUNT_DEADLINE_MS = 30_000;
+const SERVICE_ACCOUNT_PAUSE_MS = 20;
 
 /**
  * Starts a control plane and waits until it schedules pods. Every process ends with this one, even on SIGKILL.
  * Errors: throws ComponentFailed naming the component, its log and the log's last lines; nothing is left running then.
  */
 export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
-  const assets = findAssetFolder(process.env);
-  if (!assets) throw new Error("no control-plane binaries: run `node lab/control-plane/provide.ts`");
+  const onProgress = options.onProgress ?? (() => undefined);
+  const assets = await provideAssets({
+    environment: process.env,
+    progress: createProgress({ terminal: false, write: (text) => onProgress(text.trimEnd()) }),
+  });
   for (let attempt = 1; ; attempt++) {
     const directory = await mkdtemp(join(tmpdir(), "holdfast-control-plane-"));
     const cluster = await prepare(directory, assets.directory, options);
     try {
       await cluster.start();
-      return controlPlaneOf(cluster);
+      return await controlPlaneOf(cluster);
     } catch (error) {
       const lostPort = await mentionsTakenPort(cluster);
       // The logs stay where the error message points, except on the tries that are repeated.
       await cluster.stop({ keepDirectory: !lostPort || attempt === PORT_ATTEMPTS });
       if (!lostPort || attempt === PORT_ATTEMPTS) throw error;
-      options.onProgress?.("another process took one of the ports; starting again on others");
+      onProgress("another process took one of the ports; starting again on others");
     }
   }
 }
@@ -106,23 +112,25 @@ async function mentionsTakenPort(cluster: RunningCluster): Promise<boolean> {
   return logs.some((log) => log.includes("address already in use"));
 }
 
-function controlPlaneOf(cluster: RunningCluster): ControlPlane {
+async function controlPlaneOf(cluster: RunningCluster): Promise<ControlPlane> {
   const { directory, server, files } = cluster.settings;
   const transports: ApiTransport[] = [];
-  const kubeConfigFor = (identity: Identity) => cluster.kubeConfigFor(identity);
+  const kubeConfigFor = (identity: Identity) => kubeConfigOf(files.clusterAuthority, server, identity);
   const transportFor = (identity: Identity) => {
     const transport = createHttpTransport(kubeConfigFor(identity), { userAgent: "holdfast-lab" });
     transports.push(transport);
     return transport;
   };
+  const admin = transportFor({ user: "admin", groups: ["system:masters"] });
+  if (cluster.settings.controllers) await waitForDefaultServiceAccount(admin);
   return {
-    version: KUBERNETES_VERSION,
+    version: await readVersion(admin),
     server,
     directory,
     kubeconfigPath: files.adminKubeconfig,
     kubeConfigFor,
     transportFor,
-    admin: transportFor({ user: "admin", groups: ["system:masters"] }),
+    admin,
     certificateFor: ({ commonName, hosts }) =>
       files.clusterAuthority.issue({ commonName, hosts, usages: ["serverAuth"] }),
     caPem: files.clusterAuthority.certPem,
@@ -133,4 +141,25 @@ function controlPlaneOf(cluster: RunningCluster): ControlPlane {
       await cluster.stop({ keepDirectory: false });
     },
   };
+}
+
+/** Asked, not assumed: HOLDFAST_ASSETS may hold another version than ours. */
+async function readVersion(admin: ApiTransport): Promise<string> {
+  const outcome = await admin.request<{ gitVersion: string }>({ method: "GET", path: "/version" });
+  if (!outcome.ok) throw new Error(`kube-apiserver does not tell its version: ${outcome.message}`);
+  return outcome.value.gitVersion;
+}
+
+/** Until kube-controller-manager has made it, every pod in the default namespace is refused. */
+async function waitForDefaultServiceAccount(admin: ApiTransport): Promise<void> {
+  const path = "/api/v1/namespaces/default/serviceaccounts/default";
+  const startedMs = performance.now();
+  for (;;) {
+    const outcome = await admin.request({ method: "GET", path });
+    if (outcome.ok) return;
+    if (performance.now() - startedMs > SERVICE_ACCOUNT_DEADLINE_MS) {
+      throw new Error(`kube-controller-manager made no default ServiceAccount: ${outcome.message}`);
+    }
+    await sleep(SERVICE_ACCOUNT_PAUSE_MS);
+  }
 }
