@@ -95,7 +95,7 @@ function advance(turn: Turn, fencing: FencingFact): void {
 function advanceUnproven(turn: Turn, fencing: FencingFact): void {
   const node = turn.snapshot.nodes.get(fencing.nodeName);
   if (node !== undefined && node.uid !== fencing.nodeUID) {
-    close(
+    closeLedger(
       turn,
       fencing,
       "Aborted",
@@ -143,7 +143,7 @@ function heardAgain(turn: Turn, fencing: FencingFact, level: FencingLevel): void
   const renewal = turn.snapshot.leases.get(fencing.nodeName)?.renewal;
   const verdict = turn.verdicts.get(fencing.nodeName);
   if (verdict?.kind === "healthy" && renewal !== undefined && renewal.changedAtMs > fencing.changedAtMs) {
-    close(
+    closeLedger(
       turn,
       fencing,
       "Aborted",
