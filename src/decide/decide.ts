@@ -7,7 +7,7 @@ import type { Plan } from "../model/plan.ts";
 import type { ProtectionFact } from "../model/protection.ts";
 import type { NodeConclusion, Snapshot, SourceName } from "../model/snapshot.ts";
 import { conditionsOf } from "./condition.ts";
-import { sameData } from "./equal.ts";
+import { sameData } from "../model/equal.ts";
 import { decideEvacuations, isToBeEmptied, MigrationSlots } from "./evacuation.ts";
 import { decideFailbacks } from "./failback.ts";
 import { decideFencings } from "./fencing.ts";

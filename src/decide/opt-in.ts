@@ -5,7 +5,7 @@ import type { OptInPolicyFact, ProtectionFact } from "../model/protection.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import type { VMFact } from "../model/virtual-machine.ts";
 import { conditionsOf } from "./condition.ts";
-import { sameData } from "./equal.ts";
+import { sameData } from "../model/equal.ts";
 import { derivedName } from "./text.ts";
 import type { Turn } from "./turn.ts";
 

@@ -3,7 +3,7 @@ import type { FencingTopologyFact } from "../model/fencing.ts";
 import { selectorMatches } from "../model/label-selector.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { conditionsOf } from "./condition.ts";
-import { sameData } from "./equal.ts";
+import { sameData } from "../model/equal.ts";
 import type { Turn } from "./turn.ts";
 
 /** The topology of each node: of those that select it the one with the highest precedence, then the first by name. */

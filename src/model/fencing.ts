@@ -150,6 +150,7 @@ export interface FenceProof {
   readonly [confirmed]: true;
   readonly fencing: string;
   readonly nodeName: string;
+  readonly nodeUID: string;
   readonly bootID: string;
   readonly observedAt: string;
 }
@@ -168,6 +169,7 @@ export function parseFenceProof(fencing: FencingFact, node: NodeFact | undefined
   const value = {
     fencing: fencing.name,
     nodeName: fencing.nodeName,
+    nodeUID: fencing.nodeUID,
     bootID: proof.bootID,
     observedAt: proof.observedAt,
   };

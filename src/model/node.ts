@@ -27,7 +27,6 @@ export interface NodePlacement {
 export interface NodeFact {
   readonly name: string;
   readonly uid: string;
-  readonly resourceVersion: string;
   /** `status.nodeInfo.bootID`: names one incarnation of the node. Undefined until a kubelet has reported it. */
   readonly bootID: string | undefined;
   readonly ready: "True" | "False" | "Unknown" | undefined;

@@ -1,0 +1,36 @@
+// Our contact with the API server over all connections together: since when it is unbroken, and when we last heard it.
+import type { Clock } from "../model/clock.ts";
+import type { ContactState } from "../model/snapshot.ts";
+
+/**
+ * Silence longer than this between two answers is a gap. The leader renews its Lease every 2 s and a standby reads it as
+ * often, so contact that lasts is heard at least that often; three missed calls are a gap.
+ */
+export const CONTACT_GAP_MS = 7_000;
+
+/** Hears every answer of the server, whoever asked. */
+export class Contact {
+  readonly #clock: Clock;
+  #lastOkMs: number | undefined;
+  #unbrokenSinceMs: number | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** The server has just answered. */
+  heard(): void {
+    const nowMs = this.#clock.now().monotonicMs;
+    if (this.#lastOkMs === undefined || nowMs - this.#lastOkMs > CONTACT_GAP_MS)
+      this.#unbrokenSinceMs = nowMs;
+    this.#lastOkMs = nowMs;
+  }
+
+  /** As of now; a gap that is still open counts from its end, which is not yet known, so nothing is judged silent in it. */
+  state(): ContactState {
+    const nowMs = this.#clock.now().monotonicMs;
+    const lastOkMs = this.#lastOkMs ?? nowMs;
+    const open = nowMs - lastOkMs > CONTACT_GAP_MS;
+    return { lastOkMs, unbrokenSinceMs: open ? nowMs : (this.#unbrokenSinceMs ?? nowMs) };
+  }
+}

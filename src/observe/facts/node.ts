@@ -1,0 +1,83 @@
+// Node and Lease -> NodeFact and NodeLeaseFact.
+import { z } from "zod";
+import type { NodeFact, NodeLeaseFact, NodePlacement, Signal, Taint } from "../../model/node.ts";
+import { metadata, type Reading, type ReadingContext, readWith } from "./reading.ts";
+
+const HEARTBEAT_ANNOTATION = "kubevirt.io/heartbeat";
+/** Written by `kubectl apply`; large, and never of use to us. */
+const LAST_APPLIED_ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration";
+
+const nodeObject = z.object({
+  metadata,
+  spec: z
+    .object({
+      unschedulable: z.boolean().optional(),
+      taints: z
+        .array(
+          z.object({
+            key: z.string(),
+            value: z.string().optional(),
+            effect: z.enum(["NoSchedule", "PreferNoSchedule", "NoExecute"]),
+            timeAdded: z.string().optional(),
+          }),
+        )
+        .nullish(),
+    })
+    .optional(),
+  status: z
+    .object({
+      nodeInfo: z.object({ bootID: z.string().optional() }).optional(),
+      conditions: z.array(z.object({ type: z.string(), status: z.string() })).nullish(),
+    })
+    .optional(),
+});
+
+/** Reads a Node. Ages of its signals are counted from when we saw them change. */
+export function readNode(raw: unknown, context: ReadingContext<NodeFact>): Reading<NodeFact> {
+  return readWith(nodeObject, raw, (node) => {
+    const ready = node.status?.conditions?.find((condition) => condition.type === "Ready")?.status;
+    const annotations = { ...node.metadata.annotations };
+    delete annotations[LAST_APPLIED_ANNOTATION];
+    const previous = context.previous?.uid === node.metadata.uid ? context.previous : undefined;
+    const placement = samePlacement(previous?.placement, {
+      labels: node.metadata.labels ?? {},
+      taints: (node.spec?.taints ?? []) as readonly Taint[],
+      unschedulable: node.spec?.unschedulable === true,
+      ready: ready === "True",
+    });
+    const bootID = node.status?.nodeInfo?.bootID;
+    return {
+      name: node.metadata.name,
+      uid: node.metadata.uid,
+      bootID: bootID === "" ? undefined : bootID,
+      ready: ready === "True" || ready === "False" || ready === "Unknown" ? ready : undefined,
+      placement,
+      placementChangedAtMs:
+        previous !== undefined && placement === previous.placement
+          ? previous.placementChangedAtMs
+          : context.seenAtMs,
+      annotations,
+      heartbeat: signal(previous?.heartbeat, annotations[HEARTBEAT_ANNOTATION], context.seenAtMs),
+    };
+  });
+}
+
+function samePlacement(previous: NodePlacement | undefined, now: NodePlacement): NodePlacement {
+  return previous !== undefined && JSON.stringify(previous) === JSON.stringify(now) ? previous : now;
+}
+
+function signal(previous: Signal | undefined, value: string | undefined, seenAtMs: number): Signal {
+  return previous !== undefined && previous.value === value ? previous : { value, changedAtMs: seenAtMs };
+}
+
+const leaseObject = z.object({
+  metadata,
+  spec: z.object({ renewTime: z.string().nullish(), holderIdentity: z.string().nullish() }).nullish(),
+});
+
+/** Reads a node's Lease. Only a change of `renewTime` counts as a sign of life. */
+export function readNodeLease(raw: unknown, context: ReadingContext<NodeLeaseFact>): Reading<NodeLeaseFact> {
+  return readWith(leaseObject, raw, (lease) => ({
+    renewal: signal(context.previous?.renewal, lease.spec?.renewTime ?? undefined, context.seenAtMs),
+  }));
+}

@@ -1,0 +1,102 @@
+// HAVirtualMachine and HAVirtualMachinePolicy -> ProtectionFact and OptInPolicyFact, in domain values (milliseconds, keys).
+import { z } from "zod";
+import { durationMs } from "../../api/duration.ts";
+import { haVirtualMachine, type HAVirtualMachine } from "../../api/ha-virtual-machine.ts";
+import { haVirtualMachinePolicy } from "../../api/ha-virtual-machine-policy.ts";
+import type {
+  OptInPolicyFact,
+  ProtectionFact,
+  ProtectionRules,
+  ProtectionStatus,
+} from "../../model/protection.ts";
+import { type Reading, readWith, wallMsOfTime } from "./reading.ts";
+
+/** Label on HAVirtualMachines that a policy had made: the policy's name. */
+export const POLICY_LABEL = "holdfast.dev/policy";
+/** Annotation beside it: the generation of the policy it was made from. */
+export const POLICY_GENERATION_ANNOTATION = "holdfast.dev/policy-generation";
+
+type Rules = Pick<HAVirtualMachine["spec"], "priority" | "evacuation" | "failover" | "failback">;
+
+function rulesOf(spec: Rules): ProtectionRules {
+  return {
+    priority: spec.priority,
+    evacuation: {
+      strategy: spec.evacuation.strategy,
+      targetSelector: spec.evacuation.targetSelector ?? {},
+      timeoutMs: durationMs(spec.evacuation.timeout),
+    },
+    failover: {
+      enabled: spec.failover.enabled,
+      restartOnce: spec.failover.restartOnce,
+      startManual: spec.failover.startManual,
+      maxRestarts: spec.failover.maxRestarts,
+      restartWindowMs: durationMs(spec.failover.restartWindow),
+    },
+    failback: {
+      policy: spec.failback.policy,
+      delayMs: durationMs(spec.failback.delay),
+      nodeSelector: spec.failback.nodeSelector ?? {},
+    },
+  };
+}
+
+/** Reads an HAVirtualMachine with its status. */
+export function readProtection(raw: unknown): Reading<ProtectionFact> {
+  return readWith(haVirtualMachine.stored, raw, (object) => {
+    const { metadata, spec, status } = object;
+    const namespace = metadata.namespace ?? "";
+    const generation = Number(metadata.annotations[POLICY_GENERATION_ANNOTATION]);
+    return {
+      ...rulesOf(spec),
+      key: `${namespace}/${metadata.name}`,
+      namespace,
+      name: metadata.name,
+      uid: metadata.uid,
+      resourceVersion: metadata.resourceVersion,
+      generation: metadata.generation,
+      createdAtWallMs: wallMsOfTime(metadata.creationTimestamp) ?? 0,
+      vmKey: `${namespace}/${spec.virtualMachineName}`,
+      vmName: spec.virtualMachineName,
+      dependsOn: (spec.dependsOn ?? []).map((dependency) => ({
+        name: dependency.name,
+        condition: dependency.condition,
+        timeoutMs: durationMs(dependency.timeout),
+      })),
+      madeByPolicy: metadata.labels[POLICY_LABEL],
+      policyGeneration: Number.isInteger(generation) ? generation : undefined,
+      deleting: metadata.deletionTimestamp !== undefined,
+      status: statusOf(status),
+    };
+  });
+}
+
+function statusOf(status: HAVirtualMachine["status"]): ProtectionStatus {
+  return { ...status, conditions: status?.conditions ?? [], outages: status?.outages ?? [] };
+}
+
+/** Reads an HAVirtualMachinePolicy with its status. */
+export function readPolicy(raw: unknown): Reading<OptInPolicyFact> {
+  return readWith(haVirtualMachinePolicy.stored, raw, ({ metadata, spec, status }) => ({
+    name: metadata.name,
+    uid: metadata.uid,
+    resourceVersion: metadata.resourceVersion,
+    generation: metadata.generation,
+    precedence: spec.precedence,
+    namespaceSelector: spec.namespaceSelector ?? {},
+    selector: spec.selector,
+    rules: rulesOf(spec.template),
+    template: spec.template,
+    deleting: metadata.deletionTimestamp !== undefined,
+    status: { ...status, conditions: status?.conditions ?? [] },
+  }));
+}
+
+const namespaceObject = z.object({
+  metadata: z.object({ labels: z.record(z.string(), z.string()).optional() }),
+});
+
+/** Reads a Namespace's labels. */
+export function readNamespace(raw: unknown): Reading<Readonly<Record<string, string>>> {
+  return readWith(namespaceObject, raw, (namespace) => namespace.metadata.labels ?? {});
+}

@@ -1,0 +1,212 @@
+// The observed world: all sources, the indexes over them, and the snapshot that a turn decides on.
+import type { ApiOutcome, ApiTransport } from "../kube/transport.ts";
+import type { Clock, Random } from "../model/clock.ts";
+import type { NodeFact } from "../model/node.ts";
+import type { Conclusions, ContactState, Snapshot, SourceName, SourceState } from "../model/snapshot.ts";
+import { DEFAULT_KUBEVIRT_CONFIG } from "../model/virtual-machine.ts";
+import { Contact } from "./contact.ts";
+import { Indexes } from "./indexes.ts";
+import { createReflectors, type Listeners, type Reflectors } from "./sources.ts";
+
+export interface WorldOptions {
+  readonly transport: ApiTransport;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Something a decision may depend on has changed. Called often; the turn decides when to look. */
+  readonly onChange: () => void;
+}
+
+/** What a fresh reading of a node and its Lease shows; see act's `FactsPort`. */
+interface NodeReading {
+  readonly uid: string;
+  readonly bootID: string | undefined;
+  readonly ready: NodeFact["ready"];
+  readonly resourceVersion: string;
+  readonly leaseRenewTime: string | undefined;
+  readonly leaseChanged: boolean;
+  readonly leaseChangedAtMs: number | undefined;
+}
+
+/** Sources whose objects we write ourselves; own writes are seen at once. */
+type OwnWritable = Exclude<SourceName, "leases" | "namespaces" | "kubeVirt">;
+
+/**
+ * Watches everything a decision needs. Guarantees: facts are parsed once; indexes and changes follow every change of a
+ * fact; nothing here writes. Assumption: `snapshot` is used within the same synchronous turn, since its maps are live.
+ */
+export class World {
+  readonly #clock: Clock;
+  readonly #onChange: () => void;
+  readonly #contact: Contact;
+  readonly #indexes = new Indexes();
+  readonly #reflectors: Reflectors;
+  #attended: ReadonlySet<string> = new Set();
+  #rulesChanged = true;
+  #everythingChanged = true;
+
+  constructor(options: WorldOptions) {
+    this.#clock = options.clock;
+    this.#onChange = options.onChange;
+    this.#contact = new Contact(options.clock);
+    this.#reflectors = createReflectors({
+      ...options,
+      listeners: this.#listeners(),
+      onContact: () => this.heard(),
+    });
+  }
+
+  start(): void {
+    for (const reflector of Object.values(this.#reflectors)) reflector.start();
+  }
+
+  stop(): void {
+    for (const reflector of Object.values(this.#reflectors)) reflector.stop();
+  }
+
+  /** Gives up all watches' connections and dials anew: somebody knows the present ones to be dead. */
+  redial(): void {
+    for (const reflector of Object.values(this.#reflectors)) reflector.redial();
+  }
+
+  /** The API server has answered, on whatever connection: also called by the leader election. */
+  heard(): void {
+    this.#contact.heard();
+  }
+
+  get contact(): ContactState {
+    return this.#contact.state();
+  }
+
+  get reflectors(): Reflectors {
+    return this.#reflectors;
+  }
+
+  /** Nodes whose next sign of life is to be acted on at once; of all others it only postpones a judgement. */
+  attend(nodes: ReadonlySet<string>): void {
+    this.#attended = nodes;
+  }
+
+  /** The world as it is now; takes the changes since the last snapshot. `last` is what the last turn concluded. */
+  snapshot(last: Conclusions | undefined): Snapshot {
+    const r = this.#reflectors;
+    const changes = {
+      everything: this.#everythingChanged,
+      rules: this.#rulesChanged,
+      vmKeys: this.#indexes.takeChangedVMs(),
+    };
+    this.#everythingChanged = false;
+    this.#rulesChanged = false;
+    return {
+      sources: this.sources(),
+      contact: this.#contact.state(),
+      nodes: r.nodes.store,
+      leases: r.leases.store,
+      leaseAsOfMs: (node) => r.leases.objectAsOfMs(node) ?? 0,
+      vms: r.virtualMachines.store,
+      vmis: r.virtualMachineInstances.store,
+      migrations: r.migrations.store,
+      pods: r.launcherPods.store,
+      protections: r.protections.store,
+      policies: r.policies.store,
+      topologies: r.topologies.store,
+      fencings: r.fencings.store,
+      namespaces: r.namespaces.store,
+      kubeVirt: r.kubeVirt.store.values().next().value ?? DEFAULT_KUBEVIRT_CONFIG,
+      index: this.#indexes.index,
+      changes,
+      last,
+    };
+  }
+
+  /** A turn could not use its snapshot: its changes count again. */
+  lookAtEverything(): void {
+    this.#everythingChanged = true;
+  }
+
+  /** How far each source can be trusted. */
+  sources(): Readonly<Record<SourceName, SourceState>> {
+    const states: Partial<Record<SourceName, SourceState>> = {};
+    for (const [name, reflector] of Object.entries(this.#reflectors)) {
+      states[name as SourceName] = { synced: reflector.synced, asOfMs: reflector.asOfMs ?? 0 };
+    }
+    return states as Record<SourceName, SourceState>;
+  }
+
+  applyOwnWrite(source: OwnWritable, raw: unknown): void {
+    this.#reflectors[source].applyOwnWrite(raw);
+  }
+
+  applyOwnDelete(source: OwnWritable, key: string, uid: string): void {
+    this.#reflectors[source].applyOwnDelete(key, uid);
+  }
+
+  /** Reads a node and its Lease with quorum; both readings enter the facts. */
+  async refreshNode(name: string): Promise<ApiOutcome<NodeReading>> {
+    const before = this.#reflectors.leases.store.get(name)?.renewal;
+    const [node, lease] = await Promise.all([
+      this.#reflectors.nodes.refresh(name),
+      this.#reflectors.leases.refresh(name),
+    ]);
+    this.#onChange();
+    if (!node.ok) return node;
+    if (!lease.ok) return lease;
+    if (node.value === undefined) {
+      return { ok: false, kind: "notFound", status: 404, message: `there is no node ${name}` };
+    }
+    const renewal = lease.value?.renewal;
+    const value = {
+      uid: node.value.uid,
+      bootID: node.value.bootID,
+      ready: node.value.ready,
+      resourceVersion: this.#reflectors.nodes.versionOf(name)?.resourceVersion ?? "",
+      leaseRenewTime: renewal?.value,
+      leaseChanged: renewal?.value !== before?.value,
+      leaseChangedAtMs: renewal?.changedAtMs,
+    };
+    return { ok: true, status: 200, value };
+  }
+
+  #listeners(): Listeners {
+    const rules = (): void => {
+      this.#rulesChanged = true;
+      this.#onChange();
+    };
+    const noted =
+      <A extends unknown[]>(note: (...args: A) => void) =>
+      (...args: A): void => {
+        note(...args);
+        this.#onChange();
+      };
+    return {
+      nodes: (name, before, after) => {
+        if (this.#attended.has(name) || matters(before, after)) this.#onChange();
+      },
+      leases: (name) => {
+        if (this.#attended.has(name)) this.#onChange();
+      },
+      virtualMachines: noted((key, before, after) => this.#indexes.vmChanged(key, before, after)),
+      virtualMachineInstances: noted((key, before, after) => this.#indexes.vmiChanged(key, before, after)),
+      migrations: noted((key, before, after) => this.#indexes.migrationChanged(key, before, after)),
+      launcherPods: noted((key, before, after) =>
+        this.#indexes.podChanged(key, before, after, this.#clock.now().wallMs),
+      ),
+      protections: noted((key, before, after) => this.#indexes.protectionChanged(key, before, after)),
+      policies: rules,
+      topologies: rules,
+      fencings: () => this.#onChange(),
+      namespaces: rules,
+      kubeVirt: rules,
+    };
+  }
+}
+
+/** Whether a node's change is more than a sign of life. */
+function matters(before: NodeFact | undefined, after: NodeFact | undefined): boolean {
+  if (before === undefined || after === undefined) return true;
+  return (
+    before.uid !== after.uid ||
+    before.bootID !== after.bootID ||
+    before.ready !== after.ready ||
+    before.placement !== after.placement
+  );
+}
