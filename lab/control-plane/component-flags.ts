@@ -57,6 +57,8 @@ export function apiServerFlags(files: ClusterFiles, ports: ClusterPorts): string
     `--proxy-client-cert-file=${pki("front-proxy-client.crt")}`,
     `--proxy-client-key-file=${pki("front-proxy-client.key")}`,
     "--enable-aggregator-routing=false",
+    // Ends open watches on SIGTERM; without it the server waits a minute for clients that never hang up.
+    "--shutdown-watch-termination-grace-period=1s",
     "--profiling=false",
     "--event-ttl=1h",
   ];
