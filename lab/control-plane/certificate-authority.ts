@@ -9,7 +9,7 @@ export interface KeyedCertificate {
 }
 
 /** What a certificate is for; `hosts` are DNS names and IP addresses. */
-export interface CertificateRequest {
+interface CertificateRequest {
   readonly commonName: string;
   readonly organizations?: readonly string[];
   readonly hosts?: readonly string[];

@@ -11,7 +11,7 @@ export interface ComponentOptions {
   readonly args: readonly string[];
   readonly logPath: string;
   readonly guard: OrphanGuard;
-  /** Told when the process ends although nobody stopped it; the message names the log and its last lines. */
+  /** Told when a process that was ready ends although nobody stopped it; the message holds its log's last lines. */
   readonly onUnexpectedEnd?: (message: string) => void;
 }
 
@@ -29,6 +29,7 @@ export class Component {
   #child: ChildProcess;
   #ended: Promise<void>;
   #end: string | undefined;
+  #ready = false;
   #stopping = false;
 
   /** Starts the process; its output goes to the log file only. Errors: throws when it cannot be executed. */
@@ -64,7 +65,10 @@ export class Component {
     const startedMs = performance.now();
     for (;;) {
       if (this.#end !== undefined) throw this.#failure(`${this.#end} before it was ready`);
-      if (await probe()) return;
+      if (await probe()) {
+        this.#ready = true;
+        return;
+      }
       if (performance.now() - startedMs > deadlineMs) {
         throw this.#failure(`was not ready within ${Math.round(deadlineMs / 1000)} s`);
       }
@@ -92,7 +96,7 @@ export class Component {
     if (this.#end !== undefined) return;
     this.#end = how;
     if (this.#child.pid !== undefined) this.#options.guard.forget(this.#child.pid);
-    if (!this.#stopping) this.#options.onUnexpectedEnd?.(this.#failure(how).message);
+    if (this.#ready && !this.#stopping) this.#options.onUnexpectedEnd?.(this.#failure(how).message);
     resolve();
   }
 

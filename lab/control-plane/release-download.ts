@@ -180,6 +180,8 @@ async function open(agent: EnvHttpProxyAgent, url: string, signal?: AbortSignal)
     // Compression on the way would make the length, and so the progress, wrong.
     headers: { "accept-encoding": "identity" },
     ...(signal === undefined ? {} : { signal }),
+  }).catch((error: unknown) => {
+    throw new Error(`${new URL(url).host} could not be reached: ${reasonOf(error)}`);
   });
   if (response.status === 200) return response;
   await response.body?.cancel();

@@ -25,6 +25,7 @@ function start(script: string, options: Partial<ComponentOptions> = {}): Compone
 }
 
 const never = () => Promise.resolve(false);
+const always = () => Promise.resolve(true);
 
 describe("a component of the control plane", () => {
   it("is awaited until its probe answers", async () => {
@@ -68,12 +69,14 @@ describe("a component of the control plane", () => {
   it("that dies later is reported, unless we stopped it", async () => {
     const onUnexpectedEnd = vi.fn();
     const killed = start("exec sleep 60", { onUnexpectedEnd });
+    await killed.waitUntilReady(always, 1_000);
     process.kill(killed.pid, "SIGKILL");
     await vi.waitFor(() => expect(onUnexpectedEnd).toHaveBeenCalledOnce());
     expect(onUnexpectedEnd.mock.calls[0]?.[0]).toMatch(/^etcd ended with SIGKILL\. Log: /);
     expect(() => killed.requireRunning()).toThrow("etcd ended with SIGKILL");
 
     const stopped = start("exec sleep 60", { onUnexpectedEnd });
+    await stopped.waitUntilReady(always, 1_000);
     stopped.requireRunning();
     await stopped.stop(1_000);
     expect(onUnexpectedEnd).toHaveBeenCalledOnce();
