@@ -77,7 +77,11 @@ export class RedfishHttp {
 
   /** Later requests use new connections; those under way finish on the old ones. */
   redial(): void {
-    this.#replaced.push(...this.#lanes.splice(0));
+    for (const lane of this.#lanes.splice(0)) {
+      // BMCs have few connections to give: an idle one is handed back at once.
+      if (lane.underWay === 0) void lane.client.destroy();
+      else this.#replaced.push(lane);
+    }
   }
 
   /** Breaks all connections. The next request dials anew. */
