@@ -44,7 +44,10 @@ export class StepPacing {
   ended(identity: string, end: StepEnd): void {
     const failures = end.outcome === "retry" ? (this.#steps.get(identity)?.failures ?? 0) + 1 : 0;
     this.#steps.delete(identity);
-    this.#steps.set(identity, { notBeforeMs: this.#clock.now().monotonicMs + pauseMs(end, failures), failures });
+    this.#steps.set(identity, {
+      notBeforeMs: this.#clock.now().monotonicMs + pauseMs(end, failures),
+      failures,
+    });
     if (this.#steps.size > MAX_REMEMBERED) {
       const oldest = this.#steps.keys().next();
       if (oldest.done !== true) this.#steps.delete(oldest.value);
@@ -64,6 +67,9 @@ function pauseMs(end: StepEnd, failures: number): number {
     case "stale":
       return 0;
     case "retry":
-      return Math.min(MAX_RETRY_MS, Math.max(end.retryAfterMs ?? 0, MIN_RETRY_MS * 2 ** Math.min(failures - 1, 10)));
+      return Math.min(
+        MAX_RETRY_MS,
+        Math.max(end.retryAfterMs ?? 0, MIN_RETRY_MS * 2 ** Math.min(failures - 1, 10)),
+      );
   }
 }

@@ -93,6 +93,12 @@ export class TurnLoop {
     const retryAtMs = this.#options.submit(plan.steps);
     this.#options.onPlan(plan, endedMs - startedMs);
     const quietMs = plan.notJudged === undefined ? MAX_QUIET_MS : NOT_JUDGED_RETRY_MS;
-    this.#planTurn(Math.min(endedMs + quietMs, plan.lookAgainAtMs ?? Number.POSITIVE_INFINITY, retryAtMs ?? Number.POSITIVE_INFINITY));
+    this.#planTurn(
+      Math.min(
+        endedMs + quietMs,
+        plan.lookAgainAtMs ?? Number.POSITIVE_INFINITY,
+        retryAtMs ?? Number.POSITIVE_INFINITY,
+      ),
+    );
   }
 }
