@@ -1,0 +1,393 @@
+// Builds snapshots for decision tables: a small cluster in plain words, all sources synced, everything changed.
+import { decide } from "../../src/decide/decide.ts";
+import type { DecisionPolicy } from "../../src/model/decision-policy.ts";
+import type { FencingFact, FencingStatus, FencingTopologyFact } from "../../src/model/fencing.ts";
+import type { NodeFact, NodeLeaseFact, Taint } from "../../src/model/node.ts";
+import { OUR_TAINT_VALUE, OUT_OF_SERVICE_TAINT } from "../../src/model/node.ts";
+import type { Plan, Step } from "../../src/model/plan.ts";
+import type { OptInPolicyFact, ProtectionFact, ProtectionStatus } from "../../src/model/protection.ts";
+import type { Changes, Conclusions, Snapshot, SourceName, SourceState } from "../../src/model/snapshot.ts";
+import type { LauncherPodFact, MigrationFact, VMFact, VMIFact } from "../../src/model/virtual-machine.ts";
+import { DEFAULT_KUBEVIRT_CONFIG } from "../../src/model/virtual-machine.ts";
+import { Indexes } from "../../src/observe/indexes.ts";
+
+/** Monotonic now of every table; far from zero, so that "long ago" exists. */
+export const NOW_MS = 1_000_000;
+export const NOW_WALL_MS = Date.UTC(2026, 10, 22, 12, 0, 0);
+/** The time stamp of `NOW_WALL_MS`. */
+export const NOW = "2026-11-22T12:00:00.000Z";
+
+export const POLICY: DecisionPolicy = {
+  nodeSuspectAfterMs: 12_000,
+  nodeLostAfterMs: 22_000,
+  heartbeatTrustMs: 140_000,
+  stormMaxLost: { percent: 20 },
+  maxConcurrentFencings: 3,
+  maxRestartsInFlight: 12,
+  restartSlotMs: 5_000,
+  migrationAckGraceMs: 10_000,
+  maxConcurrentMigrations: undefined,
+  migrationBackoffMs: 5_000,
+  migrationUnschedulableTimeoutSeconds: 60,
+};
+
+const SOURCES: readonly SourceName[] = [
+  "nodes",
+  "leases",
+  "virtualMachines",
+  "virtualMachineInstances",
+  "migrations",
+  "launcherPods",
+  "protections",
+  "policies",
+  "topologies",
+  "fencings",
+  "namespaces",
+  "kubeVirt",
+];
+
+export interface NodeWords {
+  /** How long its Lease has been silent; 3 s unless said. */
+  readonly leaseSilentMs?: number;
+  readonly heartbeatSilentMs?: number;
+  readonly bootID?: string | undefined;
+  readonly ready?: NodeFact["ready"];
+  readonly cordoned?: boolean;
+  readonly outOfService?: boolean | string;
+  readonly labels?: Record<string, string>;
+  readonly placementAgeMs?: number;
+  readonly noLease?: boolean;
+}
+
+export interface VMWords extends Partial<Omit<VMFact, "key">> {
+  readonly on?: string | undefined;
+  readonly vmi?: Partial<VMIFact> | undefined;
+  readonly protection?: Partial<Omit<ProtectionFact, "status">> & {
+    readonly status?: Partial<ProtectionStatus>;
+  };
+  readonly unprotected?: boolean;
+  /** No launcher pod although it has a VMI. */
+  readonly podGone?: boolean;
+  readonly podOn?: string;
+}
+
+/** A cluster under construction; every method returns it. */
+export class Cluster {
+  readonly nodes = new Map<string, NodeFact>();
+  readonly leases = new Map<string, NodeLeaseFact>();
+  readonly vms = new Map<string, VMFact>();
+  readonly vmis = new Map<string, VMIFact>();
+  readonly migrations = new Map<string, MigrationFact>();
+  readonly pods = new Map<string, LauncherPodFact>();
+  readonly protections = new Map<string, ProtectionFact>();
+  readonly policies = new Map<string, OptInPolicyFact>();
+  readonly topologies = new Map<string, FencingTopologyFact>();
+  readonly fencings = new Map<string, FencingFact>();
+  readonly sources = new Map<SourceName, SourceState>(
+    SOURCES.map((name) => [name, { synced: true, asOfMs: NOW_MS }]),
+  );
+  contactSinceMs = 0;
+  changes: Changes | undefined;
+  last: Conclusions | undefined;
+  kubeVirt = DEFAULT_KUBEVIRT_CONFIG;
+
+  node(name: string, words: NodeWords = {}): this {
+    const taints: Taint[] = [];
+    if (words.cordoned)
+      taints.push({ key: "node.kubernetes.io/unschedulable", value: undefined, effect: "NoSchedule" });
+    if (words.outOfService) {
+      const value = words.outOfService === true ? OUR_TAINT_VALUE : words.outOfService;
+      taints.push({ key: OUT_OF_SERVICE_TAINT, value, effect: "NoSchedule" });
+    }
+    const ready = "ready" in words ? words.ready : "True";
+    this.nodes.set(name, {
+      name,
+      uid: `uid-${name}`,
+      bootID: "bootID" in words ? words.bootID : `boot-${name}-1`,
+      ready,
+      placement: {
+        labels: { "kubernetes.io/hostname": name, "kubevirt.io/schedulable": "true", ...words.labels },
+        taints,
+        unschedulable: words.cordoned === true,
+        ready: ready === "True",
+      },
+      placementChangedAtMs: NOW_MS - (words.placementAgeMs ?? 600_000),
+      annotations: {},
+      heartbeat: { value: "beat", changedAtMs: NOW_MS - (words.heartbeatSilentMs ?? 40_000) },
+    });
+    if (!words.noLease) {
+      this.leases.set(name, {
+        renewal: { value: "renewed", changedAtMs: NOW_MS - (words.leaseSilentMs ?? 3_000) },
+      });
+    }
+    return this;
+  }
+
+  topology(name = "bmc", change: Partial<FencingTopologyFact> = {}): this {
+    this.topologies.set(name, {
+      name,
+      uid: `uid-${name}`,
+      resourceVersion: "1",
+      generation: 1,
+      precedence: 0,
+      nodeSelector: {},
+      afterFencing: "StayOff",
+      levels: [level("bmc")],
+      status: { observedGeneration: 1, coveredNodes: 3, conditions: [] },
+      ...change,
+    });
+    return this;
+  }
+
+  vm(name: string, words: VMWords = {}): this {
+    const { on, vmi, protection, unprotected, podGone, podOn, ...vm } = words;
+    const key = `ns/${name}`;
+    this.vms.set(key, {
+      key,
+      namespace: "ns",
+      name,
+      uid: `vm-${name}`,
+      runStrategy: "Always",
+      labels: {},
+      constraints: { key: "any", nodeSelector: {}, affinityTerms: [], tolerations: [] },
+      printableStatus: "Running",
+      deleting: false,
+      ...vm,
+    });
+    if (on !== undefined || vmi !== undefined) {
+      this.vmis.set(key, {
+        key,
+        namespace: "ns",
+        name,
+        uid: `vmi-${name}-1`,
+        phase: "Running",
+        nodeName: on,
+        ready: true,
+        paused: undefined,
+        liveMigratable: { status: true, reason: "", message: "" },
+        evictionStrategy: undefined,
+        evacuationNodeName: undefined,
+        migration: undefined,
+        deleting: false,
+        scheduledAtWallMs: NOW_WALL_MS - 60_000,
+        runningAtWallMs: NOW_WALL_MS - 59_000,
+        readyAtWallMs: NOW_WALL_MS - 58_000,
+        firstSeenMs: NOW_MS - 60_000,
+        ...vmi,
+      });
+    }
+    const podNode = podOn ?? on;
+    if (podNode !== undefined && !podGone) this.pod(name, { nodeName: podNode });
+    if (!unprotected) this.protect(name, protection);
+    return this;
+  }
+
+  pod(vmName: string, change: Partial<LauncherPodFact> = {}): this {
+    const name = change.name ?? `virt-launcher-${vmName}-${this.pods.size}`;
+    this.pods.set(`ns/${name}`, {
+      key: `ns/${name}`,
+      namespace: "ns",
+      name,
+      uid: `uid-${name}`,
+      kind: "launcher",
+      nodeName: undefined,
+      vmKey: `ns/${vmName}`,
+      vmiUID: `vmi-${vmName}-1`,
+      finished: false,
+      deleting: false,
+      unschedulable: undefined,
+      ...change,
+    });
+    return this;
+  }
+
+  protect(vmName: string, change: VMWords["protection"] = {}): this {
+    const name = change.name ?? vmName;
+    const { status, ...rest } = change;
+    this.protections.set(`ns/${name}`, {
+      key: `ns/${name}`,
+      namespace: "ns",
+      name,
+      uid: `havm-${name}`,
+      resourceVersion: "1",
+      generation: 1,
+      createdAtWallMs: NOW_WALL_MS - 3_600_000,
+      vmKey: `ns/${vmName}`,
+      vmName,
+      dependsOn: [],
+      madeByPolicy: undefined,
+      policyGeneration: undefined,
+      deleting: false,
+      priority: 500,
+      evacuation: { strategy: "LiveMigrate", targetSelector: {}, timeoutMs: 900_000 },
+      failover: {
+        enabled: true,
+        restartOnce: false,
+        startManual: true,
+        maxRestarts: 3,
+        restartWindowMs: 3_600_000,
+      },
+      failback: { policy: "Never", delayMs: 300_000, nodeSelector: {} },
+      ...rest,
+      status: { conditions: [], outages: [], ...status },
+    });
+    return this;
+  }
+
+  migration(vmName: string, change: Partial<MigrationFact> = {}): this {
+    const name = change.name ?? `migration-${this.migrations.size}`;
+    this.migrations.set(`ns/${name}`, {
+      key: `ns/${name}`,
+      namespace: "ns",
+      name,
+      uid: `uid-${name}`,
+      vmiKey: `ns/${vmName}`,
+      phase: "Running",
+      finished: false,
+      succeeded: false,
+      purpose: "Evacuation",
+      forVMI: `vmi-${vmName}-1`,
+      deleting: false,
+      createdAtWallMs: NOW_WALL_MS - 1_000,
+      firstSeenMs: NOW_MS - 1_000,
+      finishedAtMs: undefined,
+      failureReason: undefined,
+      ...change,
+    });
+    return this;
+  }
+
+  /** A fencing of the node's incarnation `boot-<node>-1`. */
+  fencing(node: string, status: Partial<FencingStatus> = {}, change: Partial<FencingFact> = {}): this {
+    this.fencings.set(`nf-${node}`, {
+      name: `nf-${node}`,
+      uid: `uid-nf-${node}`,
+      resourceVersion: "7",
+      nodeName: node,
+      nodeUID: `uid-${node}`,
+      bootID: `boot-${node}-1`,
+      topology: "bmc",
+      detectedAt: NOW,
+      lastSeenAt: NOW,
+      changedAtMs: NOW_MS - 1_000,
+      provenAtMs: status.proof === undefined ? undefined : NOW_MS - 1_000,
+      status: { phase: "Pending", epoch: 1, attempts: [], releasedVMs: [], conditions: [], ...status },
+      ...change,
+    });
+    return this;
+  }
+
+  /** A fencing that is proven: powered off and read back. */
+  fenced(node: string, status: Partial<FencingStatus> = {}, change: Partial<FencingFact> = {}): this {
+    return this.fencing(
+      node,
+      {
+        phase: "Fenced",
+        attempts: [attempt({ outcome: "PoweredOff" })],
+        proof: { type: "PowerOff", bootID: `boot-${node}-1`, observedAt: NOW, detail: "read back Off twice" },
+        ...status,
+      },
+      change,
+    );
+  }
+
+  snapshot(): Snapshot {
+    const indexes = new Indexes();
+    for (const [key, fact] of this.vms) indexes.vmChanged(key, undefined, fact);
+    for (const [key, fact] of this.vmis) indexes.vmiChanged(key, undefined, fact);
+    for (const [key, fact] of this.pods) indexes.podChanged(key, undefined, fact, NOW_WALL_MS);
+    for (const [key, fact] of this.migrations) indexes.migrationChanged(key, undefined, fact);
+    for (const [key, fact] of this.protections) indexes.protectionChanged(key, undefined, fact);
+    const leases = this.sources.get("leases");
+    return {
+      sources: Object.fromEntries(this.sources) as Snapshot["sources"],
+      contact: { lastOkMs: NOW_MS, unbrokenSinceMs: this.contactSinceMs },
+      nodes: this.nodes,
+      leases: this.leases,
+      leaseAsOfMs: () => leases?.asOfMs ?? 0,
+      vms: this.vms,
+      vmis: this.vmis,
+      migrations: this.migrations,
+      pods: this.pods,
+      protections: this.protections,
+      policies: this.policies,
+      topologies: this.topologies,
+      fencings: this.fencings,
+      namespaces: new Map([["ns", {}]]),
+      kubeVirt: this.kubeVirt,
+      index: indexes.index,
+      changes: this.changes ?? { everything: true, rules: true, vmKeys: new Set() },
+      last: this.last,
+    };
+  }
+
+  decide(policy: Partial<DecisionPolicy> = {}): Plan {
+    return decide(this.snapshot(), { ...POLICY, ...policy }, { monotonicMs: NOW_MS, wallMs: NOW_WALL_MS });
+  }
+}
+
+export function level(name: string, change: Partial<FencingTopologyFact["levels"][number]> = {}) {
+  return {
+    name,
+    method: "Redfish" as const,
+    timeoutMs: 60_000,
+    retries: 2,
+    backoffMs: 5_000,
+    redfish: {
+      address: "https://bmc",
+      systemId: undefined,
+      auth: "Auto" as const,
+      credentialsSecret: { name: "bmc", namespace: undefined },
+      caSecret: undefined,
+      insecureSkipVerify: false,
+    },
+    ...change,
+  };
+}
+
+export function attempt(
+  change: Partial<FencingStatus["attempts"][number]> = {},
+): FencingStatus["attempts"][number] {
+  return {
+    number: 1,
+    level: "bmc",
+    method: "Redfish",
+    epoch: 1,
+    startedAt: NOW,
+    outcome: "TimedOut",
+    ...change,
+  };
+}
+
+/** Three healthy nodes and one topology for all. */
+export function threeNodes(): Cluster {
+  return new Cluster().node("n1").node("n2").node("n3").topology();
+}
+
+/** The steps of one kind. */
+export function stepsOf<K extends Step["kind"]>(plan: Plan, kind: K): Extract<Step, { kind: K }>[] {
+  return plan.steps.filter((step): step is Extract<Step, { kind: K }> => step.kind === kind);
+}
+
+/** Steps that touch the world beyond our own records: what must be empty where the right answer is to do nothing. */
+export function effectsOf(plan: Plan): Step[] {
+  const records: readonly Step["kind"][] = ["WriteProtection", "WriteSummary", "RefreshNode"];
+  return plan.steps.filter((step) => !records.includes(step.kind));
+}
+
+/** The status that the plan writes for one HAVirtualMachine; throws where it writes none. */
+export function statusOf(plan: Plan, name: string): ProtectionStatus {
+  const write = stepsOf(plan, "WriteProtection").find((step) => step.protection.name === name);
+  if (write === undefined) throw new Error(`the plan writes no status for ${name}`);
+  return write.status;
+}
+
+/** One condition of that status, as `Status/Reason`. */
+export function conditionOf(plan: Plan, name: string, type: string): string {
+  const condition = statusOf(plan, name).conditions.find((one) => one.type === type);
+  return `${condition?.status ?? "absent"}/${condition?.reason ?? ""}`;
+}
+
+export function refusalsOf(plan: Plan, about: string): string[] {
+  return plan.refusals.filter((refusal) => refusal.about === about).map((refusal) => refusal.reason);
+}

@@ -1,0 +1,83 @@
+import { describe, expect, it } from "vitest";
+import { Cluster, effectsOf, NOW_MS, stepsOf, threeNodes } from "./builder.ts";
+
+describe("judging a node", () => {
+  const verdict = (cluster: Cluster): string => cluster.decide().verdicts.get("n1")?.kind ?? "none";
+
+  it("calls a node healthy while its Lease is renewed", () => {
+    expect(verdict(new Cluster().node("n1", { leaseSilentMs: 9_000 }))).toBe("healthy");
+  });
+
+  it("asks for a turn at the moment a healthy node would become suspect", () => {
+    const plan = new Cluster().node("n1", { leaseSilentMs: 9_000 }).decide();
+    expect(plan.lookAgainAtMs).toBe(NOW_MS - 9_000 + 12_000);
+  });
+
+  it("calls a late node suspect and looks again when it would be lost", () => {
+    const plan = new Cluster().node("n1", { leaseSilentMs: 15_000 }).decide();
+    expect(plan.verdicts.get("n1")?.kind).toBe("suspect");
+    expect(plan.lookAgainAtMs).toBe(NOW_MS + 7_000);
+  });
+
+  it("calls a node lost when the silence of Lease and heartbeat was witnessed", () => {
+    expect(verdict(new Cluster().node("n1", { leaseSilentMs: 23_000 }))).toBe("lost");
+  });
+
+  it("believes no silence that the source has not told of: it reads the node anew first", () => {
+    const cluster = new Cluster().node("n1", { leaseSilentMs: 30_000 });
+    cluster.sources.set("leases", { synced: true, asOfMs: NOW_MS - 12_000 });
+    const plan = cluster.decide();
+    expect(plan.verdicts.get("n1")?.kind).toBe("suspect");
+    expect(stepsOf(plan, "RefreshNode")).toEqual([{ kind: "RefreshNode", node: "n1" }]);
+  });
+
+  it("counts silence anew after a gap in our contact with the API server", () => {
+    const cluster = threeNodes()
+      .node("n1", { leaseSilentMs: 130_000 })
+      .node("n2", { leaseSilentMs: 130_000 });
+    cluster.contactSinceMs = NOW_MS - 5_000;
+    expect(cluster.decide().verdicts.get("n1")?.kind).toBe("healthy");
+  });
+
+  it("calls a node isolated when virt-handler is heard long after the kubelet fell silent", () => {
+    expect(verdict(new Cluster().node("n1", { leaseSilentMs: 60_000, heartbeatSilentMs: 20_000 }))).toBe(
+      "isolated",
+    );
+  });
+
+  it("takes no heartbeat for a sign of life that came soon after the last renewal", () => {
+    expect(verdict(new Cluster().node("n1", { leaseSilentMs: 25_000, heartbeatSilentMs: 15_000 }))).toBe(
+      "lost",
+    );
+  });
+
+  it("calls an isolated node lost once its heartbeat has been silent for longer than virt-handler may pause", () => {
+    expect(verdict(new Cluster().node("n1", { leaseSilentMs: 300_000, heartbeatSilentMs: 141_000 }))).toBe(
+      "lost",
+    );
+  });
+
+  it("judges a node without a Lease by Kubernetes' own verdict", () => {
+    expect(verdict(new Cluster().node("n1", { noLease: true, ready: "Unknown" }))).toBe("lost");
+    expect(verdict(new Cluster().node("n1", { noLease: true, ready: "False" }))).toBe("healthy");
+    expect(verdict(new Cluster().node("n1", { noLease: true, ready: undefined }))).toBe("unknown");
+  });
+
+  it("does not take Ready=False for a loss while the Lease is renewed", () => {
+    expect(verdict(new Cluster().node("n1", { ready: "False" }))).toBe("healthy");
+  });
+
+  it("judges nothing while a source is unsynced, and names it", () => {
+    const cluster = threeNodes().node("n1", { leaseSilentMs: 90_000 }).vm("a", { on: "n1" });
+    cluster.sources.set("launcherPods", { synced: false, asOfMs: 0 });
+    const plan = cluster.decide();
+    expect(plan.notJudged).toContain("launcherPods");
+    expect(plan.steps).toEqual([]);
+  });
+
+  it("is not moved by the wall clock: a jump changes no verdict", () => {
+    const cluster = threeNodes().vm("a", { on: "n1" });
+    const plan = cluster.decide();
+    expect(effectsOf(plan)).toEqual([]);
+  });
+});
