@@ -33,6 +33,7 @@ const REFUSED: Readonly<Record<string, string>> = {
   allOf: "an intersection is not structural; write one object, and at most one pattern per string",
   not: "negation is not structural; write a rule",
   $ref: "recursion is not structural",
+  $defs: "recursion is not structural",
   prefixItems: "a tuple is not structural; use an object",
 };
 
@@ -119,9 +120,14 @@ function checkBounds(schema: JsonObject, where: string): void {
       }
       return;
     case "object":
-      if (schema["additionalProperties"] !== undefined && schema["maxProperties"] === undefined) {
-        throw new NotStructural(where, "a map needs maxProperties");
+      if (schema["additionalProperties"] === undefined) return;
+      if (schema["properties"] !== undefined || !isObject(schema["additionalProperties"])) {
+        throw new NotStructural(
+          where,
+          "strict and loose objects are not structural; the API server prunes by itself",
+        );
       }
+      if (schema["maxProperties"] === undefined) throw new NotStructural(where, "a map needs maxProperties");
       return;
     default:
   }
@@ -131,13 +137,7 @@ function rewriteInner(schema: JsonObject, where: string): Record<string, Json> {
   const { properties, additionalProperties, items } = schema;
   const inner: Record<string, Json> = {};
   if (isObject(items)) inner["items"] = rewrite(items, `${where}[]`);
-  if (additionalProperties !== undefined) {
-    if (properties !== undefined || !isObject(additionalProperties)) {
-      throw new NotStructural(
-        where,
-        "strict and loose objects are not structural; the API server prunes by itself",
-      );
-    }
+  if (isObject(additionalProperties)) {
     inner["additionalProperties"] = rewrite(additionalProperties, `${where}{}`);
   }
   if (isObject(properties)) {

@@ -182,6 +182,3 @@ export const fencingTopology = defineKind({
 
 /** A FencingTopology as the API server returns it, defaults filled in. */
 export type FencingTopology = z.output<typeof fencingTopology.stored>;
-
-/** A FencingTopology as one writes it. */
-export type FencingTopologyManifest = z.input<typeof fencingTopology.manifest>;

@@ -82,6 +82,3 @@ export const haVirtualMachinePolicy = defineKind({
 
 /** An HAVirtualMachinePolicy as the API server returns it, defaults filled in. */
 export type HAVirtualMachinePolicy = z.output<typeof haVirtualMachinePolicy.stored>;
-
-/** An HAVirtualMachinePolicy as one writes it. */
-export type HAVirtualMachinePolicyManifest = z.input<typeof haVirtualMachinePolicy.manifest>;

@@ -118,6 +118,3 @@ export const haVirtualMachine = defineKind({
 
 /** An HAVirtualMachine as the API server returns it, defaults filled in. */
 export type HAVirtualMachine = z.output<typeof haVirtualMachine.stored>;
-
-/** An HAVirtualMachine as one writes it. */
-export type HAVirtualMachineManifest = z.input<typeof haVirtualMachine.manifest>;

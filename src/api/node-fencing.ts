@@ -243,6 +243,3 @@ export const nodeFencing = defineKind({
 
 /** A NodeFencing as the API server returns it. */
 export type NodeFencing = z.output<typeof nodeFencing.stored>;
-
-/** A NodeFencing as one writes it. */
-export type NodeFencingManifest = z.input<typeof nodeFencing.manifest>;

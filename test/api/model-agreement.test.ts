@@ -1,0 +1,25 @@
+import { describe, expect, it } from "vitest";
+import type { FencingTopology } from "../../src/api/fencing-topology.ts";
+import type { HAVirtualMachinePolicy } from "../../src/api/ha-virtual-machine-policy.ts";
+import type { HAVirtualMachine } from "../../src/api/ha-virtual-machine.ts";
+import type { NodeFencing } from "../../src/api/node-fencing.ts";
+import type { FencingStatus, FencingTopologyFact } from "../../src/model/fencing.ts";
+import type { OptInPolicyFact, ProtectionStatus } from "../../src/model/protection.ts";
+
+type Frozen<T> = T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : T;
+
+/** `true` where every status that decide can write is one that the schema takes. */
+type Takes<Schema, Model> = Model extends Frozen<Schema> ? true : false;
+type StatusOf<Kind extends { status?: unknown }> = NonNullable<Kind["status"]>;
+
+describe("the statuses that decide writes", () => {
+  it("are all taken by the schemas, which the compiler checks", () => {
+    const takes: [
+      Takes<StatusOf<HAVirtualMachine>, ProtectionStatus>,
+      Takes<StatusOf<NodeFencing>, FencingStatus>,
+      Takes<StatusOf<FencingTopology>, FencingTopologyFact["status"]>,
+      Takes<StatusOf<HAVirtualMachinePolicy>, OptInPolicyFact["status"]>,
+    ] = [true, true, true, true];
+    expect(takes).not.toContain(false);
+  });
+});
