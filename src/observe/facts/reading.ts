@@ -55,7 +55,7 @@ export function readWith<S extends z.ZodType, F>(
   return { ok: false, reason: problems.join("; ") };
 }
 
-const MAX_PROBLEMS_NAMED = 3;
+const MAX_PROBLEMS_NAMED = 6;
 
 /** Milliseconds of an RFC 3339 time, or undefined where there is none or it cannot be read. */
 export function wallMsOfTime(text: string | undefined): number | undefined {
