@@ -18,7 +18,8 @@ export interface Crd {
   readonly metadata: { readonly name: string };
   readonly spec: {
     readonly group: string;
-    readonly names: { readonly plural: string };
+    readonly scope: string;
+    readonly names: { readonly plural: string; readonly [member: string]: unknown };
     readonly versions: readonly { readonly name: string; readonly served: boolean }[];
   };
 }

@@ -45,6 +45,7 @@ export const ANNOTATION = {
   heartbeat: "kubevirt.io/heartbeat",
   domain: "kubevirt.io/domain",
   migrationJobName: "kubevirt.io/migrationJobName",
+  migrationTransportUnix: "kubevirt.io/migrationTransportUnix",
   evacuationMigration: "kubevirt.io/evacuationMigration",
   unschedulableTimeoutSeconds: "kubevirt.io/migrationUnschedulablePodTimeoutSeconds",
   pendingTimeoutSeconds: "kubevirt.io/migrationPendingPodTimeoutSeconds",

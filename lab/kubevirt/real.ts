@@ -8,6 +8,7 @@ import { isHealthy } from "../control-plane/health-probe.ts";
 import type { ControlPlane } from "../control-plane/start.ts";
 import { until } from "./calls.ts";
 import { type Crd, installCrds, installKubeVirt, type KubeVirtConfiguration } from "./installation.ts";
+import type { KubeVirt } from "./kubevirt.ts";
 import {
   KUBEVIRT_NAMESPACE,
   SERVICE_ACCOUNT_GROUPS,
@@ -26,12 +27,6 @@ import {
 
 /** How long a program may take until it listens or leads; measured: 5 s and 1 s. */
 const UP_TIMEOUT_MS = 60_000;
-
-/** A KubeVirt control plane that runs until it is stopped. */
-export interface KubeVirt {
-  readonly kind: "real" | "stand-in";
-  stop(): Promise<void>;
-}
 
 export interface RealKubeVirtOptions {
   /** Folder with `virt-controller`, `crds/*.yaml`, and `virt-api`. */
@@ -85,7 +80,7 @@ function readCrds(folder: string): Crd[] {
   const files = readdirSync(folder).filter((file) => file.endsWith(".yaml"));
   return files.map((file) => {
     const crd = parse(readFileSync(join(folder, file), "utf8")) as Crd & { status?: unknown };
-    // KubeVirt's generator leaves nulls in the status, which the API server refuses.
+    // The generator writes an empty status, which is the API server's to fill.
     delete crd.status;
     return crd;
   });
