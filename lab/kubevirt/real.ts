@@ -25,6 +25,8 @@ import {
   VIRT_API_HOSTS,
 } from "./registration.ts";
 
+export type { KubeVirt } from "./kubevirt.ts";
+
 /** How long a program may take until it listens or leads; measured: 5 s and 1 s. */
 const UP_TIMEOUT_MS = 60_000;
 
