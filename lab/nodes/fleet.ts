@@ -1,0 +1,78 @@
+// All simulated nodes of one cluster, and the network between them.
+import { createHttpTransport } from "../../src/kube/http-transport.ts";
+import type { ControlPlane } from "../control-plane/start.ts";
+import { SERVICE_ACCOUNT_GROUPS, SERVICE_ACCOUNTS, serviceAccountUser } from "../kubevirt/names.ts";
+import type { GuestWitness } from "../oracle/witness.ts";
+import { MEASURED_DELAYS, type NodeDelays } from "./delays.ts";
+import { defaultProfile, type NodeProfile } from "./node-profile.ts";
+import { SimulatedNode } from "./simulated-node.ts";
+
+export interface FleetOptions {
+  readonly controlPlane: ControlPlane;
+  readonly witness: GuestWitness;
+  readonly delays?: Partial<NodeDelays>;
+  readonly csiDrivers?: readonly string[];
+}
+
+/** Without the extra that binds it to a node: a client certificate cannot carry one. */
+const HANDLER_IDENTITY = {
+  user: serviceAccountUser(SERVICE_ACCOUNTS.handler),
+  groups: SERVICE_ACCOUNT_GROUPS,
+};
+
+/** Nodes by name; each speaks to the API server over connections of its own. */
+export class Fleet {
+  readonly #options: FleetOptions;
+  readonly #delays: NodeDelays;
+  readonly #nodes = new Map<string, SimulatedNode>();
+  #nextIndex = 1;
+
+  constructor(options: FleetOptions) {
+    this.#options = options;
+    this.#delays = { ...MEASURED_DELAYS, ...options.delays };
+  }
+
+  get nodes(): readonly SimulatedNode[] {
+    return [...this.#nodes.values()];
+  }
+
+  /** Errors: throws for a name that is not in the fleet, which is a mistake of the caller. */
+  node(name: string): SimulatedNode {
+    const node = this.#nodes.get(name);
+    if (!node) throw new Error(`no node ${name} in the fleet: it has ${[...this.#nodes.keys()].join(", ")}`);
+    return node;
+  }
+
+  /** Adds a node, powered on and booted at once. Unsaid members of `profile` are those of a node of ordinary size. */
+  add(profile: Partial<Omit<NodeProfile, "index">> = {}): SimulatedNode {
+    const { controlPlane, witness, csiDrivers = [] } = this.#options;
+    const whole = { ...defaultProfile(this.#nextIndex, controlPlane.version), ...profile };
+    if (this.#nodes.has(whole.name)) throw new Error(`the fleet has a node ${whole.name} already`);
+    this.#nextIndex += 1;
+    const kubelet = controlPlane.kubeConfigFor({
+      user: `system:node:${whole.name}`,
+      groups: ["system:nodes"],
+    });
+    const node = new SimulatedNode({
+      profile: whole,
+      delays: this.#delays,
+      witness,
+      csiDrivers,
+      peers: {
+        waitingLauncher: (nodeName, vmiUid) => this.#nodes.get(nodeName)?.waitingLauncher(vmiUid),
+      },
+      kubeletTransport: createHttpTransport(kubelet, { userAgent: `kubelet/${whole.name}` }),
+      handlerTransport: createHttpTransport(controlPlane.kubeConfigFor(HANDLER_IDENTITY), {
+        userAgent: `virt-handler/${whole.name}`,
+      }),
+    });
+    this.#nodes.set(whole.name, node);
+    node.startAtOnce();
+    return node;
+  }
+
+  /** Powers everything off and closes all connections. */
+  async close(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.close()));
+  }
+}

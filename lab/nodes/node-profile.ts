@@ -1,0 +1,150 @@
+// What a simulated node looks like to the API server: names, addresses, size, labels. Pure.
+import type { Condition, Node, NodeStatus } from "./objects.ts";
+import { timestamp } from "./objects.ts";
+
+/** Hardware and place of one node. */
+export interface NodeProfile {
+  readonly name: string;
+  /** Distinguishes addresses; unique within the fleet, 1 to 65,000. */
+  readonly index: number;
+  readonly internalIP: string;
+  readonly cpus: number;
+  readonly memoryGi: number;
+  readonly maxPods: number;
+  /** Host CPU model in KubeVirt's terms; live migration of host-model guests needs a match. */
+  readonly cpuModel: string;
+  readonly cpuVendor: string;
+  /** Labels beyond those every node has, for instance a zone. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly kubeletVersion: string;
+}
+
+/** A node of ordinary size; `internalIP` is a loopback address so that a probe of it has somewhere to go. */
+export function defaultProfile(index: number, kubeletVersion: string): NodeProfile {
+  return {
+    name: `node-${index}`,
+    index,
+    internalIP: `127.66.${index >> 8}.${index & 255}`,
+    cpus: 64,
+    memoryGi: 512,
+    maxPods: 500,
+    cpuModel: "Skylake-Server",
+    cpuVendor: "Intel",
+    labels: {},
+    kubeletVersion,
+  };
+}
+
+/** Address of a pod: unique in the fleet for the first 65,000 pods of each of the first 200 nodes. */
+export function podAddress(profile: NodeProfile, ordinal: number): string {
+  return `10.${1 + (profile.index % 250)}.${(ordinal >> 8) & 255}.${ordinal & 255}`;
+}
+
+/** The devices KubeVirt's device plugins offer. */
+const DEVICES = {
+  "devices.kubevirt.io/kvm": "1k",
+  "devices.kubevirt.io/tun": "1k",
+  "devices.kubevirt.io/vhost-net": "1k",
+};
+
+/** The Node as the kubelet registers it. */
+export function nodeObject(profile: NodeProfile): Node & { apiVersion: string; kind: string } {
+  return { apiVersion: "v1", kind: "Node", metadata: nodeMetadata(profile) };
+}
+
+/** Labels and annotations of the kubelet. virt-handler adds KubeVirt's own. */
+export function nodeMetadata(profile: NodeProfile): Node["metadata"] {
+  return {
+    name: profile.name,
+    labels: {
+      "kubernetes.io/hostname": profile.name,
+      "kubernetes.io/arch": "amd64",
+      "kubernetes.io/os": "linux",
+      ...profile.labels,
+    },
+    annotations: { "volumes.kubernetes.io/controller-managed-attach-detach": "true" },
+  };
+}
+
+/** Labels of virt-handler's node labeller, which virt-controller's scheduling rules read. */
+export function virtHandlerLabels(profile: NodeProfile): Record<string, string> {
+  const { cpuModel, cpuVendor } = profile;
+  return {
+    [`cpu-model.node.kubevirt.io/${cpuModel}`]: "true",
+    [`cpu-model-migration.node.kubevirt.io/${cpuModel}`]: "true",
+    [`host-model-cpu.node.kubevirt.io/${cpuModel}`]: "true",
+    [`cpu-vendor.node.kubevirt.io/${cpuVendor}`]: "true",
+    "machine-type.node.kubevirt.io/q35": "true",
+  };
+}
+
+/** Node status; `known` supplies transition times and conditions that are not the kubelet's. */
+export function nodeStatus(profile: NodeProfile, bootID: string, known: readonly Condition[]): NodeStatus {
+  const resources = {
+    cpu: String(profile.cpus),
+    memory: `${profile.memoryGi}Gi`,
+    pods: String(profile.maxPods),
+    "ephemeral-storage": "1Ti",
+    ...DEVICES,
+  };
+  return {
+    capacity: resources,
+    allocatable: resources,
+    addresses: [
+      { type: "InternalIP", address: profile.internalIP },
+      { type: "Hostname", address: profile.name },
+    ],
+    daemonEndpoints: { kubeletEndpoint: { Port: 10_250 } },
+    nodeInfo: {
+      bootID,
+      machineID: profile.name,
+      systemUUID: profile.name,
+      kernelVersion: "6.12.0-lab",
+      osImage: "Holdfast lab",
+      containerRuntimeVersion: "lab://1.0",
+      kubeletVersion: profile.kubeletVersion,
+      kubeProxyVersion: "",
+      operatingSystem: "linux",
+      architecture: "amd64",
+    },
+    conditions: conditions(known),
+  };
+}
+
+function conditions(known: readonly Condition[]): Condition[] {
+  const now = timestamp();
+  const make = (type: string, status: "True" | "False", reason: string): Condition => {
+    const before = known.find((condition) => condition.type === type);
+    return {
+      type,
+      status,
+      reason,
+      message: type === "Ready" ? "kubelet is posting ready status" : "",
+      lastHeartbeatTime: now,
+      lastTransitionTime:
+        before?.status === status && before.lastTransitionTime ? before.lastTransitionTime : now,
+    };
+  };
+  const own = [
+    make("MemoryPressure", "False", "KubeletHasSufficientMemory"),
+    make("DiskPressure", "False", "KubeletHasNoDiskPressure"),
+    make("PIDPressure", "False", "KubeletHasSufficientPID"),
+    make("Ready", "True", "KubeletReady"),
+  ];
+  const ownTypes = new Set(own.map(({ type }) => type));
+  return [...known.filter(({ type }) => !ownTypes.has(type)), ...own];
+}
+
+/** Whether a status write would tell the API server something new. */
+export function statusDiffers(known: NodeStatus | undefined, wanted: NodeStatus): boolean {
+  const essence = (status: NodeStatus | undefined) =>
+    JSON.stringify([
+      status?.nodeInfo?.["bootID"],
+      status?.addresses,
+      Object.entries(status?.allocatable ?? {})
+        .map(([name, amount]) => `${name}=${amount}`)
+        .sort(),
+      (status?.conditions ?? []).map(({ type, status: value }) => `${type}=${value}`).sort(),
+    ]);
+  return essence(known) !== essence(wanted);
+}
