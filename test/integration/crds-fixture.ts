@@ -29,6 +29,8 @@ export interface CrdsCluster {
   create(manifest: Manifest): Promise<ApiOutcome<Stored>>;
   /** Merges `change` into the object, or into its status only. */
   patch(manifest: Manifest, change: object, subresource?: "status"): Promise<ApiOutcome<Stored>>;
+  /** Replaces the status by server-side apply, as the operator does. */
+  applyStatus(manifest: Manifest, status: object): Promise<ApiOutcome<Stored>>;
   remove(manifest: Manifest): Promise<void>;
   get<T>(path: string): Promise<T>;
 }
@@ -70,6 +72,14 @@ export function useCrds(): CrdsCluster {
         path: subresource === undefined ? object(manifest) : `${object(manifest)}/${subresource}`,
         contentType: "application/merge-patch+json",
         body: change,
+      }),
+    applyStatus: ({ spec: _spec, ...manifest }, status) =>
+      controlPlane().admin.request({
+        method: "PATCH",
+        path: `${object({ ...manifest, spec: {} })}/status`,
+        query: { fieldManager: "holdfast", force: true },
+        contentType: "application/apply-patch+yaml",
+        body: { ...manifest, status },
       }),
     remove: async (manifest) => {
       await controlPlane().admin.request({ method: "DELETE", path: object(manifest) });

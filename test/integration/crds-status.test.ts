@@ -159,6 +159,20 @@ describe("the ledger of a fencing", () => {
     });
   });
 
+  it("is written by server-side apply, which drops what the writer no longer names, but never the proof", async () => {
+    const numbered = [1, 2].map((number) => ({ ...attempt, number, outcome: "PoweredOff" }));
+    await cluster.applyStatus(fencing, { phase: "Fenced", epoch: 1, proof: off, attempts: numbered });
+    const second = await cluster.applyStatus(fencing, {
+      phase: "Fenced",
+      epoch: 1,
+      proof: off,
+      attempts: numbered.slice(1),
+    });
+    expect(second).toMatchObject({ ok: true, value: { status: { attempts: [{ number: 2 }] } } });
+    const third = await cluster.applyStatus(fencing, { phase: "Aborted", epoch: 1 });
+    expect(third).toMatchObject(refusal("status.proof", "is immutable once set"));
+  });
+
   it("names a thousand released VMs, within the server's budget for rules", async () => {
     const releasedVMs = Array.from({ length: 1_000 }, (_, index) => ({
       namespace: "a".repeat(63),
