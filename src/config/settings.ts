@@ -1,0 +1,259 @@
+// Every setting of the operator, once: the flags, the environment variables, `--help` and docs/configuration.md come from here.
+import {
+  addressSetting,
+  booleanSetting,
+  choiceSetting,
+  countSetting,
+  durationSetting,
+  nodeLimitSetting,
+  type Setting,
+  textSetting,
+} from "./setting.ts";
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+/** Groups in the order in which they are shown, each with what it is about. */
+export const GROUPS = {
+  Connection: "How Holdfast reaches the API server, and as whom.",
+  "Leader election":
+    "One replica acts, the others stand by. A crashed leader is replaced after at most the lease duration plus half a retry period; one that is stopped, at once.",
+  Detection: "When a node counts as lost. Ages are measured by Holdfast's own monotonic clock.",
+  Fencing: "How many nodes may be fenced, and when to hold because too much looks lost at once.",
+  Pacing: "How fast VMs are restarted and migrated, so that the important ones come first.",
+  Safety: "What Holdfast may do at all.",
+  Serving: "Probes and metrics.",
+  Logging: "JSON lines on standard output. Passwords, tokens and secrets are masked.",
+} as const;
+
+const connection = {
+  kubeconfig: textSetting<undefined>(
+    { pattern: /\S/, allowed: "the path of a kubeconfig file", placeholder: "PATH" },
+    {
+      group: "Connection",
+      help: "Kubeconfig file whose current context is used.",
+      default: {
+        value: undefined,
+        words: "the files in `KUBECONFIG`, else the pod's service account, else `~/.kube/config`",
+      },
+      example: "/etc/holdfast/kubeconfig",
+    },
+  ),
+  namespace: textSetting<undefined>(
+    {
+      pattern: /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/,
+      allowed: "a namespace name: at most 63 lower-case letters, digits and dashes",
+      placeholder: "NAME",
+    },
+    {
+      group: "Connection",
+      help: "Holdfast's own namespace: its Lease and the Secrets of fence devices are there.",
+      default: { value: undefined, words: "the pod's namespace, else `holdfast-system`" },
+      example: "holdfast-system",
+    },
+  ),
+  identity: textSetting<undefined>(
+    {
+      pattern: /^[!-~]{1,200}$/,
+      allowed: "1 to 200 printable ASCII characters without spaces",
+      placeholder: "NAME",
+    },
+    {
+      group: "Connection",
+      help: "Name of this replica in the Lease and in logs. A random suffix is always added, since two lives of one replica must differ.",
+      default: { value: undefined, words: "the host name, which is the pod's name" },
+      example: "holdfast-0",
+    },
+  ),
+};
+
+const leaderElection = {
+  "leader-elect-lease-name": textSetting(
+    {
+      pattern: /^[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?$/,
+      allowed: "the name of a Lease: at most 253 lower-case letters, digits, dashes and dots",
+      placeholder: "NAME",
+    },
+    {
+      group: "Leader election",
+      help: "Name of the Lease. All replicas of one installation share it.",
+      default: { text: "holdfast" },
+    },
+  ),
+  "leader-elect-lease-duration": durationSetting(
+    { minMs: SECOND, maxMs: 5 * MINUTE },
+    {
+      group: "Leader election",
+      help: "How long a stand-by must see the Lease unchanged before it takes over. Must be longer than the renew deadline: the difference keeps two leaders apart.",
+      default: "10s",
+    },
+  ),
+  "leader-elect-renew-deadline": durationSetting(
+    { minMs: 500, maxMs: 5 * MINUTE },
+    {
+      group: "Leader election",
+      help: "How long the leader goes on without a successful renewal. Must be longer than 1.2 retry periods.",
+      default: "7s",
+    },
+  ),
+  "leader-elect-retry-period": durationSetting(
+    { minMs: 100, maxMs: MINUTE },
+    {
+      group: "Leader election",
+      help: "How often the leader renews, and how long it waits for an answer before it dials anew: this is also the probe of the connection.",
+      default: "2s",
+    },
+  ),
+};
+
+const detection = {
+  "node-suspect-after": durationSetting(
+    { minMs: SECOND, maxMs: HOUR },
+    {
+      group: "Detection",
+      help: "How long a node's Lease may be silent before the node is suspect and looked at more closely. Kubelets renew every 10s, so it should be longer than that.",
+      default: "12s",
+    },
+  ),
+  "node-lost-after": durationSetting(
+    { minMs: SECOND, maxMs: HOUR },
+    {
+      group: "Detection",
+      help: "How long a node's Lease must have been silent, as witnessed by Holdfast, before the node can be judged lost. Shorter recovers sooner and fences more nodes that only stumbled.",
+      default: "15s",
+    },
+  ),
+  "heartbeat-trust": durationSetting(
+    { minMs: 0, maxMs: HOUR },
+    {
+      group: "Detection",
+      help: "How long a heartbeat of virt-handler that came after the Lease fell silent counts as a sign of life, which makes the node isolated and not lost. virt-handler sends one every 60s to 132s.",
+      default: "2m20s",
+    },
+  ),
+};
+
+const fencing = {
+  "max-concurrent-fencings": countSetting(
+    { min: 1, max: 100 },
+    {
+      group: "Fencing",
+      help: "How many nodes are fenced at the same time at most.",
+      default: { text: "3" },
+    },
+  ),
+  "storm-max-lost-nodes": nodeLimitSetting({
+    group: "Fencing",
+    help: "When more nodes than this are lost at once, none is powered off until fewer are: the network or Holdfast itself is then more likely to be at fault. A share is rounded down and never less than 1.",
+    default: "20%",
+    example: "3",
+  }),
+};
+
+const pacing = {
+  "max-restarts-in-flight": countSetting(
+    { min: 1, max: 10_000 },
+    {
+      group: "Pacing",
+      help: "How many VMs may be released from a fenced node and not yet be placed elsewhere. Fewer bring the important ones back sooner, more bring the last one back sooner.",
+      default: { text: "10" },
+    },
+  ),
+  "restart-slot": durationSetting(
+    { minMs: SECOND, maxMs: HOUR },
+    {
+      group: "Pacing",
+      help: "After this long a released VM that is not yet placed no longer holds up the next.",
+      default: "5s",
+    },
+  ),
+  "max-concurrent-migrations": countSetting<undefined>(
+    { min: 1, max: 1_000 },
+    {
+      group: "Pacing",
+      help: "How many live migrations Holdfast has under way at the same time at most.",
+      default: { value: undefined, words: "KubeVirt's own limits" },
+      example: "5",
+    },
+  ),
+  "migration-backoff": durationSetting(
+    { minMs: SECOND, maxMs: 10 * MINUTE },
+    {
+      group: "Pacing",
+      help: "Pause after a failed migration of a VM; doubled with each further failure, up to 10m.",
+      default: "5s",
+    },
+  ),
+  "migration-unschedulable-timeout": durationSetting(
+    { minMs: SECOND, maxMs: HOUR },
+    {
+      group: "Pacing",
+      help: "How long the target of a migration may find no node before the attempt is given up; counted in whole seconds.",
+      default: "1m",
+    },
+  ),
+  "migration-ack-grace": durationSetting(
+    { minMs: 0, maxMs: 10 * MINUTE },
+    {
+      group: "Pacing",
+      help: "When a node is lost in the middle of a migration that had already switched over: how long to wait for the target to say so before the VM is restarted.",
+      default: "10s",
+    },
+  ),
+};
+
+const safety = {
+  "dry-run": booleanSetting({
+    group: "Safety",
+    help: "Decide and report, never act: nothing is fenced, tainted, deleted or migrated.",
+    default: "false",
+  }),
+};
+
+const serving = {
+  "listen-address": addressSetting({
+    group: "Serving",
+    help: "Where /healthz, /readyz and /metrics are served.",
+    default: ":8080",
+    example: "127.0.0.1:8080",
+  }),
+};
+
+const logging = {
+  "log-level": choiceSetting(["trace", "debug", "info", "warn", "error", "fatal"], {
+    group: "Logging",
+    help: "The least level that is written.",
+    default: "info",
+  }),
+  "log-format": choiceSetting(["json", "text"], {
+    group: "Logging",
+    help: "json for machines, text for people at a terminal.",
+    default: "json",
+  }),
+};
+
+export const SETTINGS = {
+  ...connection,
+  ...leaderElection,
+  ...detection,
+  ...fencing,
+  ...pacing,
+  ...safety,
+  ...serving,
+  ...logging,
+};
+
+export type SettingName = keyof typeof SETTINGS;
+
+/** The value of every setting, as read. */
+export type SettingValues = {
+  readonly [N in SettingName]: (typeof SETTINGS)[N] extends Setting<infer T> ? T : never;
+};
+
+const ENVIRONMENT_PREFIX = "HOLDFAST_";
+
+/** `node-lost-after` is `HOLDFAST_NODE_LOST_AFTER`. */
+export function environmentName(name: string): string {
+  return ENVIRONMENT_PREFIX + name.toUpperCase().replaceAll("-", "_");
+}
