@@ -43,9 +43,9 @@ const failoverStatus = z.object({
     description:
       "Recovering: it is under way; how far, the NodeFencing says. Blocked: something must change first, and message says what.",
   }),
-  message: text(MAX_MESSAGE_LENGTH)
-    .meta({ description: "What is being waited for, or what is in the way and what would clear it." })
-    .exactOptional(),
+  message: text(MAX_MESSAGE_LENGTH).meta({
+    description: "What is being waited for, or what is in the way and what would clear it.",
+  }),
 });
 
 const evacuationStatus = z.object({
@@ -61,9 +61,9 @@ const evacuationStatus = z.object({
     description:
       "How far the evacuation is. Waiting: for a free migration slot, or after a failed attempt. Migrating and Restarting: under way. Refused: it cannot leave, and message says why. Done: it runs on another node.",
   }),
-  message: text(MAX_MESSAGE_LENGTH)
-    .meta({ description: "What is being waited for, or why the VM cannot leave and what would change that." })
-    .exactOptional(),
+  message: text(MAX_MESSAGE_LENGTH).meta({
+    description: "What is being waited for, or why the VM cannot leave and what would change that.",
+  }),
 });
 
 const displacedFrom = z.object({

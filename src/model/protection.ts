@@ -71,7 +71,7 @@ export interface DisplacedFrom {
 }
 
 export interface OutageRecord {
-  readonly cause: "NodeLost";
+  readonly cause: "NodeLost" | "Evacuation" | "Other";
   readonly fencing?: string;
   readonly fromNode: string;
   readonly toNode?: string;
