@@ -1,6 +1,6 @@
 // Creates migrations for VMIs that are marked for eviction, or whose node carries the drain taint. Origin: KubeVirt
 // pkg/virt-controller/watch/drain/evacuation/evacuation.go (facts 3.1). A plain cordon concerns it not at all.
-import { type ClusterView, vmiKeyOf } from "./cluster-view.ts";
+import { type ControllerView, vmiKeyOf } from "./controller-view.ts";
 import { ANNOTATION } from "./names.ts";
 import { activePodCount, isFinalMigration, isFinalVmi, isMigratable, isMigrating } from "./object-state.ts";
 import { keyOf, type VirtualMachineInstance } from "./objects.ts";
@@ -14,11 +14,11 @@ const EVICTION_SOURCE = "kubevirt.io/eviction-source";
 
 /** Works node by node, as KubeVirt does. */
 export class EvacuationController {
-  readonly #view: ClusterView;
+  readonly #view: ControllerView;
   readonly #writes: Writes;
   readonly #queue: WorkQueue;
 
-  constructor(view: ClusterView, writes: Writes, onFailure: (key: string, error: unknown) => void) {
+  constructor(view: ControllerView, writes: Writes, onFailure: (key: string, error: unknown) => void) {
     this.#view = view;
     this.#writes = writes;
     this.#queue = new WorkQueue({ workers: WORKERS, process: (node) => this.#process(node), onFailure });

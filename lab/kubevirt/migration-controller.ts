@@ -2,7 +2,7 @@
 // pkg/virt-controller/watch/migration/migration.go (facts 3.3). Decentralized migrations, backups, hotplug and
 // MigrationPolicies are left out.
 import { isDeepStrictEqual } from "node:util";
-import { type ClusterView, vmiKeyOf } from "./cluster-view.ts";
+import { type ControllerView, vmiKeyOf } from "./controller-view.ts";
 import { MigrationSync } from "./migration-sync.ts";
 import { queuePriorityOf, RUNNING_PRIORITY } from "./migration-priority.ts";
 import { targetPodOf } from "./migration-slots.ts";
@@ -19,12 +19,12 @@ const WORKERS = 3;
 const KEPT_FINAL_MIGRATIONS = 5;
 
 export class MigrationController {
-  readonly #view: ClusterView;
+  readonly #view: ControllerView;
   readonly #writes: Writes;
   readonly #queue: WorkQueue;
   readonly #sync: MigrationSync;
 
-  constructor(view: ClusterView, writes: Writes, onFailure: (key: string, error: unknown) => void) {
+  constructor(view: ControllerView, writes: Writes, onFailure: (key: string, error: unknown) => void) {
     this.#view = view;
     this.#writes = writes;
     this.#queue = new WorkQueue({ workers: WORKERS, process: (key) => this.#process(key), onFailure });

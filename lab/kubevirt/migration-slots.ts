@@ -1,6 +1,6 @@
 // How many migrations may be under way at once, in the cluster and off one node. Origin: KubeVirt migration.go
 // handleTargetPodCreation, findRunningMigrations (facts 3.3).
-import { type ClusterView, vmiKeyOf } from "./cluster-view.ts";
+import { type ControllerView, vmiKeyOf } from "./controller-view.ts";
 import { LABEL } from "./names.ts";
 import { activePodCount, isFinalMigration, isRunningMigration } from "./object-state.ts";
 import type { Migration, Pod, VirtualMachineInstance } from "./objects.ts";
@@ -9,7 +9,7 @@ import type { Migration, Pod, VirtualMachineInstance } from "./objects.ts";
 export type SlotRefusal = "severalPods" | "clusterFull" | "nodeFull";
 
 /** Whether a Pending migration may get its target pod now. */
-export function slotRefusal(view: ClusterView, vmi: VirtualMachineInstance): SlotRefusal | undefined {
+export function slotRefusal(view: ControllerView, vmi: VirtualMachineInstance): SlotRefusal | undefined {
   // A dead target's pod that still counts as running keeps every later migration of its VMI here (facts 2.6).
   if (activePodCount(view.podsOf(vmi)) > 1) return "severalPods";
   const settings = view.settings();
@@ -25,7 +25,7 @@ export function slotRefusal(view: ClusterView, vmi: VirtualMachineInstance): Slo
 
 /** The pod a migration made for its target. */
 export function targetPodOf(
-  view: ClusterView,
+  view: ControllerView,
   migration: Migration,
   vmi: VirtualMachineInstance,
 ): Pod | undefined {
@@ -34,7 +34,7 @@ export function targetPodOf(
     .find((pod) => pod.metadata.labels?.[LABEL.migrationJobUid] === migration.metadata.uid);
 }
 
-function takesSlot(view: ClusterView, migration: Migration): boolean {
+function takesSlot(view: ControllerView, migration: Migration): boolean {
   if (isFinalMigration(migration)) return false;
   if (isRunningMigration(migration)) return true;
   const vmi = view.vmis.get(vmiKeyOf(migration));

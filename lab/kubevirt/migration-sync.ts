@@ -1,12 +1,13 @@
 // The acts a migration's phase asks for: target pod, time-outs, hand-off, abort, marking a failure on the VMI. Origin:
 // KubeVirt pkg/virt-controller/watch/migration/migration.go sync (facts 3.3, 9.5).
-import { type ClusterView, vmiKeyOf } from "./cluster-view.ts";
+import { type ControllerView, vmiKeyOf } from "./controller-view.ts";
 import { targetPod } from "./launcher-pod.ts";
 import { migrationBackoffLeftMs } from "./migration-backoff.ts";
+import { isUnschedulable, pendingLeftMs } from "./migration-timeout.ts";
 import { queuePriorityOf, RUNNING_PRIORITY, slotRetryMs } from "./migration-priority.ts";
 import { slotRefusal, targetPodOf } from "./migration-slots.ts";
-import { ANNOTATION, LABEL } from "./names.ts";
-import { conditionOf, currentPodOf, isFinalMigration, isPodDown, isPodReady } from "./object-state.ts";
+import { LABEL } from "./names.ts";
+import { currentPodOf, isFinalMigration, isPodDown, isPodReady } from "./object-state.ts";
 import {
   keyOf,
   type Migration,
@@ -17,17 +18,13 @@ import {
 } from "./objects.ts";
 import type { PatchOperation, Writes } from "./writes.ts";
 
-/** A target pod no node takes is given up after this; an annotation of the migration overrides it. */
-const UNSCHEDULABLE_TIMEOUT_MS = 300_000;
-/** The same for a target pod that is Pending for any other reason. */
-const PENDING_TIMEOUT_MS = 900_000;
 /** Two launchers of the VMI, perhaps both on their way out: looked at again after this. */
 const SEVERAL_PODS_RETRY_MS = 1_000;
 
 type AskAgain = (key: string, delayMs: number, priority: number) => void;
 
 export class MigrationSync {
-  readonly #view: ClusterView;
+  readonly #view: ControllerView;
   readonly #writes: Writes;
   readonly #askAgain: AskAgain;
   /** Keys handed off, in case the VMI's status no longer says so. */
@@ -35,7 +32,7 @@ export class MigrationSync {
   /** Target pods are made one at a time, or two migrations would take the same slot. */
   #creating: Promise<void> = Promise.resolve();
 
-  constructor(view: ClusterView, writes: Writes, askAgain: AskAgain) {
+  constructor(view: ControllerView, writes: Writes, askAgain: AskAgain) {
     this.#view = view;
     this.#writes = writes;
     this.#askAgain = askAgain;
@@ -152,22 +149,13 @@ export class MigrationSync {
 
   async #enforcePendingTimeout(key: string, migration: Migration, pod: Pod): Promise<void> {
     if (pod.status?.phase !== "Pending" || pod.metadata.deletionTimestamp !== undefined) return;
-    const pendingMs = Date.now() - Date.parse(pod.metadata.creationTimestamp);
-    const scheduled = conditionOf(pod.status.conditions, "PodScheduled");
-    const unschedulable = scheduled?.status === "False" && scheduled.reason === "Unschedulable";
-    const limits = [
-      timeoutMs(migration, ANNOTATION.pendingTimeoutSeconds, PENDING_TIMEOUT_MS),
-      ...(unschedulable
-        ? [timeoutMs(migration, ANNOTATION.unschedulableTimeoutSeconds, UNSCHEDULABLE_TIMEOUT_MS)]
-        : []),
-    ];
-    const limitMs = Math.min(...limits);
-    if (pendingMs < limitMs) return this.#askAgain(key, limitMs - pendingMs, RUNNING_PRIORITY);
+    const leftMs = pendingLeftMs(migration, pod, Date.now());
+    if (leftMs > 0) return this.#askAgain(key, leftMs, RUNNING_PRIORITY);
     await this.#writes.deletePod(pod);
     await this.#writes.event(migration, {
       type: "Normal",
       reason: "SuccessfulDelete",
-      message: `${unschedulable ? "unschedulable" : "pending"} pod ${keyOf(pod)} timeout period exceeded`,
+      message: `${isUnschedulable(pod) ? "unschedulable" : "pending"} pod ${keyOf(pod)} timeout period exceeded`,
     });
   }
 
@@ -246,11 +234,6 @@ export class MigrationSync {
       { op: "add", path: "/status/migrationState/abortRequested", value: true },
     ]);
   }
-}
-
-function timeoutMs(migration: Migration, annotation: string, defaultMs: number): number {
-  const seconds = Number.parseInt(migration.metadata.annotations?.[annotation] ?? "", 10);
-  return Number.isNaN(seconds) ? defaultMs : seconds * 1000;
 }
 
 function change(path: string, old: unknown, value: unknown): PatchOperation[] {

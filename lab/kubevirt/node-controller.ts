@@ -1,6 +1,6 @@
 // Notices virt-handlers that have gone silent: takes their node out of scheduling and fails VMIs whose pods are not alive.
 // Origin: KubeVirt pkg/virt-controller/watch/node/node.go (facts 2.2).
-import type { ClusterView } from "./cluster-view.ts";
+import type { ControllerView } from "./controller-view.ts";
 import { ANNOTATION, LABEL } from "./names.ts";
 import { isPodDown } from "./object-state.ts";
 import type { Node, Pod, VirtualMachineInstance } from "./objects.ts";
@@ -19,14 +19,14 @@ export interface NodeControllerOptions {
 }
 
 export class NodeController {
-  readonly #view: ClusterView;
+  readonly #view: ControllerView;
   readonly #writes: Writes;
   readonly #options: NodeControllerOptions;
   readonly #queue: WorkQueue;
   /** Nodes with a look ahead of them, so that every change does not start another rhythm. */
   readonly #lookAhead = new Set<string>();
 
-  constructor(view: ClusterView, writes: Writes, options: NodeControllerOptions) {
+  constructor(view: ControllerView, writes: Writes, options: NodeControllerOptions) {
     this.#view = view;
     this.#writes = writes;
     this.#options = options;

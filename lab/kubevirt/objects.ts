@@ -231,17 +231,6 @@ export interface Migration extends KubeObject {
   };
 }
 
-/** The cluster-wide settings object. */
-export interface KubeVirtObject extends KubeObject {
-  spec?: { configuration?: { evictionStrategy?: EvictionStrategy; migrations?: MigrationConfiguration } };
-}
-
-export interface MigrationConfiguration {
-  parallelMigrationsPerCluster?: number;
-  parallelOutboundMigrationsPerNode?: number;
-  nodeDrainTaintKey?: string;
-}
-
 /** `namespace/name`, or the bare name of a cluster-scoped object. */
 export function keyOf(object: KubeObject): string {
   const { namespace, name } = object.metadata;

@@ -7,6 +7,7 @@ import { findFreePort } from "../control-plane/free-port.ts";
 import { isHealthy } from "../control-plane/health-probe.ts";
 import type { ControlPlane } from "../control-plane/start.ts";
 import { until } from "./calls.ts";
+import { ControllerView } from "./controller-view.ts";
 import { type Crd, installCrds, installKubeVirt, type KubeVirtConfiguration } from "./installation.ts";
 import type { KubeVirt } from "./kubevirt.ts";
 import {
@@ -24,6 +25,8 @@ import {
   unregisterVirtApi,
   VIRT_API_HOSTS,
 } from "./registration.ts";
+
+import { startStandInVirtApi } from "./stand-in.ts";
 
 export type { KubeVirt } from "./kubevirt.ts";
 
@@ -58,8 +61,7 @@ export async function startRealKubeVirt(
     await Promise.all(lab.programs.map((program) => program.stop()));
   };
   try {
-    progress("KubeVirt: starting virt-api");
-    await startVirtApi(lab);
+    await startSomeVirtApi(lab);
     progress("KubeVirt: starting virt-controller");
     await startVirtController(lab);
   } catch (error) {
@@ -74,7 +76,7 @@ interface Lab {
   readonly directory: string;
   readonly assets: string;
   readonly progress: (message: string) => void;
-  readonly programs: Program[];
+  readonly programs: { stop(): Promise<void> }[];
 }
 
 function readCrds(folder: string): Crd[] {
@@ -86,6 +88,19 @@ function readCrds(folder: string): Crd[] {
     delete crd.status;
     return crd;
   });
+}
+
+/** Without virt-api's binary the stand-in's webhooks and verbs serve beside the real virt-controller. */
+async function startSomeVirtApi(lab: Lab): Promise<void> {
+  if (existsSync(join(lab.assets, "virt-api"))) {
+    lab.progress("KubeVirt: starting virt-api");
+    return startVirtApi(lab);
+  }
+  lab.progress("KubeVirt: no virt-api in the folder, the stand-in's webhooks are used");
+  const view = new ControllerView(lab.controlPlane.admin);
+  lab.programs.push({ stop: () => view.stop() });
+  await view.start();
+  lab.programs.push(await startStandInVirtApi(lab.controlPlane, view));
 }
 
 async function startVirtApi(lab: Lab): Promise<void> {

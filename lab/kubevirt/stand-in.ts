@@ -1,7 +1,7 @@
 // KubeVirt's control plane in miniature: own CRDs, virt-api's webhooks and verbs, virt-controller's controllers. A model for
 // tests, faithful where the facts speak. docs/stand-in.md lists what differs from the real one.
 import type { ControlPlane } from "../control-plane/start.ts";
-import { ClusterView } from "./cluster-view.ts";
+import { ControllerView } from "./controller-view.ts";
 import { standInCrds } from "./crds.ts";
 import { EvacuationController } from "./evacuation-controller.ts";
 import { installCrds, installKubeVirt, type KubeVirtConfiguration } from "./installation.ts";
@@ -44,7 +44,7 @@ export async function startStandInKubeVirt(
   await installCrds(controlPlane.admin, standInCrds());
   await installKubeVirt(controlPlane.admin, options.configuration ?? {});
   const api = controlPlane.transportFor(identityOf(SERVICE_ACCOUNTS.controller));
-  const view = new ClusterView(api);
+  const view = new ControllerView(api);
   const virtApi = await startStandInVirtApi(controlPlane, view);
   const controllers = startControllers(view, new Writes(api, view, writesOptions(options)), options);
   await view.start();
@@ -63,7 +63,7 @@ export async function startStandInKubeVirt(
 /** Registers and serves the stand-in's webhooks and verbs alone, for a real virt-controller without its virt-api. */
 export async function startStandInVirtApi(
   controlPlane: ControlPlane,
-  view: ClusterView,
+  view: ControllerView,
 ): Promise<{ stop(): Promise<void> }> {
   const api = controlPlane.transportFor(identityOf(SERVICE_ACCOUNTS.api));
   const { certPem, keyPem } = controlPlane.certificateFor({ commonName: "virt-api", hosts: VIRT_API_HOSTS });
@@ -78,7 +78,7 @@ export async function startStandInVirtApi(
   };
 }
 
-function startControllers(view: ClusterView, writes: Writes, options: StandInOptions) {
+function startControllers(view: ControllerView, writes: Writes, options: StandInOptions) {
   const retry = (controller: string) => (key: string, error: unknown) =>
     options.onRetry?.(controller, key, error);
   return [

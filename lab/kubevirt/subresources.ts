@@ -1,7 +1,7 @@
 // The verbs of subresources.kubevirt.io/v1 on VMs: start, stop, restart, migrate, evacuate/cancel. Who may call is for the
 // API server to say. Origin: KubeVirt pkg/virt-api/rest/lifecycle.go and evacuate_cancel.go (facts 2.3, 3.1; measured table n).
 import type { ApiFailure, ApiOutcome, ApiTransport } from "../../src/kube/transport.ts";
-import type { Settings } from "./cluster-view.ts";
+import type { Settings } from "./controller-view.ts";
 import { KUBEVIRT_API } from "./names.ts";
 import { isFinalVmi, runStrategyOf } from "./object-state.ts";
 import type { Node, StateChangeRequest, VirtualMachine, VirtualMachineInstance } from "./objects.ts";

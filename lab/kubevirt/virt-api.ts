@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ApiTransport } from "../../src/kube/transport.ts";
 import type { AdmissionRequest } from "./admission.ts";
 import { ALLOWED } from "./admission.ts";
-import type { Settings } from "./cluster-view.ts";
+import type { Settings } from "./controller-view.ts";
 import { admitEviction } from "./eviction-webhook.ts";
 import { SUBRESOURCES_GROUP } from "./names.ts";
 import {

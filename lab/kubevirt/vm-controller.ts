@@ -1,7 +1,7 @@
 // Starts and stops a VM's VMI as its run strategy says, and reports in the VM's status. Origin: KubeVirt
 // pkg/virt-controller/watch/vm/vm.go. Instance types, data volumes and live updates are left out.
 import { isDeepStrictEqual } from "node:util";
-import type { ClusterView } from "./cluster-view.ts";
+import type { ControllerView } from "./controller-view.ts";
 import { FINALIZER } from "./names.ts";
 import { isFinalVmi } from "./object-state.ts";
 import { controllerUidOf, keyOf, type VirtualMachine, type VirtualMachineInstance } from "./objects.ts";
@@ -15,11 +15,11 @@ import type { Writes } from "./writes.ts";
 const WORKERS = 3;
 
 export class VmController {
-  readonly #view: ClusterView;
+  readonly #view: ControllerView;
   readonly #writes: Writes;
   readonly #queue: WorkQueue;
 
-  constructor(view: ClusterView, writes: Writes, onFailure: (key: string, error: unknown) => void) {
+  constructor(view: ControllerView, writes: Writes, onFailure: (key: string, error: unknown) => void) {
     this.#view = view;
     this.#writes = writes;
     this.#queue = new WorkQueue({ workers: WORKERS, process: (key) => this.#process(key), onFailure });

@@ -1,7 +1,7 @@
 // Turns VMIs into launcher pods, pods' states into VMI states, and takes finalizers off. Origin: KubeVirt
 // pkg/virt-controller/watch/vmi. Data volumes, hotplug and decentralized migration are left out.
 import { isDeepStrictEqual } from "node:util";
-import type { ClusterView } from "./cluster-view.ts";
+import type { ControllerView } from "./controller-view.ts";
 import { launcherPod } from "./launcher-pod.ts";
 import { LABEL, UNPAUSED_GATE } from "./names.ts";
 import { currentPodOf, isPodDown, isRunningMigration, isTrue } from "./object-state.ts";
@@ -21,11 +21,11 @@ import type { PatchOperation, Writes } from "./writes.ts";
 const WORKERS = 10;
 
 export class VmiController {
-  readonly #view: ClusterView;
+  readonly #view: ControllerView;
   readonly #writes: Writes;
   readonly #queue: WorkQueue;
 
-  constructor(view: ClusterView, writes: Writes, onFailure: (key: string, error: unknown) => void) {
+  constructor(view: ControllerView, writes: Writes, onFailure: (key: string, error: unknown) => void) {
     this.#view = view;
     this.#writes = writes;
     this.#queue = new WorkQueue({ workers: WORKERS, process: (key) => this.#process(key), onFailure });

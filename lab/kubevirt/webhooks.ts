@@ -13,7 +13,7 @@ import {
   mutated,
   refused,
 } from "./admission.ts";
-import type { Settings } from "./cluster-view.ts";
+import type { Settings } from "./controller-view.ts";
 import { expectOk } from "./calls.ts";
 import { FINALIZER, KUBEVIRT_API, LABEL } from "./names.ts";
 import { conditionOf, isFinalMigration, isFinalVmi } from "./object-state.ts";

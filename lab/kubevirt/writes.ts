@@ -1,12 +1,12 @@
 // Every write the stand-in's controllers make: typed, absorbed into the view, a failure thrown so that the queue tries again.
 import type { ApiOutcome, ApiTransport } from "../../src/kube/transport.ts";
-import type { ClusterView } from "./cluster-view.ts";
+import type { ControllerView } from "./controller-view.ts";
+import { eventOf, type EventSubject, type EventText } from "./event.ts";
 import { KUBEVIRT_API } from "./names.ts";
 import {
   type KubeObject,
   type Migration,
   type Pod,
-  timestamp,
   type VirtualMachine,
   type VirtualMachineInstance,
 } from "./objects.ts";
@@ -34,27 +34,12 @@ export interface WritesOptions {
   readonly vmiWriteCostMs: number;
 }
 
-/** An event's fields that matter here. */
-export interface EventText {
-  readonly type: "Normal" | "Warning";
-  readonly reason: string;
-  readonly message: string;
-}
-
-/** Longest event message the API server takes. */
-const MAX_EVENT_CHARS = 1024;
-const EVENT_SOURCES: Readonly<Record<string, string>> = {
-  VirtualMachine: "virtualmachine-controller",
-  VirtualMachineInstance: "virtualmachine-controller",
-  VirtualMachineInstanceMigration: "virtualmachineinstancemigration-controller",
-};
-
 export class Writes {
   readonly #api: ApiTransport;
-  readonly #view: ClusterView;
+  readonly #view: ControllerView;
   readonly #vmiPace: Pace;
 
-  constructor(api: ApiTransport, view: ClusterView, options: WritesOptions) {
+  constructor(api: ApiTransport, view: ControllerView, options: WritesOptions) {
     this.#api = api;
     this.#view = view;
     this.#vmiPace = new Pace(options.vmiWriteCostMs);
@@ -211,24 +196,10 @@ export class Writes {
   }
 
   /** Writes an event about an object. An event that cannot be written is lost, as in KubeVirt. */
-  async event(about: KubeObject & { apiVersion?: string; kind?: string }, text: EventText): Promise<void> {
-    const { name, namespace = "default", uid, resourceVersion } = about.metadata;
-    const { apiVersion = "v1", kind = "Pod" } = about;
-    const now = timestamp();
-    await this.#api.request({
-      method: "POST",
-      path: `/api/v1/namespaces/${namespace}/events`,
-      body: {
-        metadata: { generateName: `${name}.`, namespace },
-        involvedObject: { apiVersion, kind, name, namespace, uid, resourceVersion },
-        ...text,
-        message: text.message.slice(0, MAX_EVENT_CHARS),
-        source: { component: EVENT_SOURCES[kind] ?? "virt-controller" },
-        firstTimestamp: now,
-        lastTimestamp: now,
-        count: 1,
-      },
-    });
+  async event(about: EventSubject, text: EventText): Promise<void> {
+    const { namespace = "default" } = about.metadata;
+    const path = `/api/v1/namespaces/${namespace}/events`;
+    await this.#api.request({ method: "POST", path, body: eventOf(about, text) });
   }
 }
 

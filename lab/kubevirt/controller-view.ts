@@ -5,7 +5,7 @@ import { KUBEVIRT_API } from "./names.ts";
 import {
   controllerUidOf,
   type EvictionStrategy,
-  type KubeVirtObject,
+  type KubeObject,
   type Migration,
   type Node,
   type PersistentVolumeClaim,
@@ -14,20 +14,30 @@ import {
   type VirtualMachineInstance,
 } from "./objects.ts";
 
-/** Defaults of KubeVirt pkg/virt-config/virt-config.go (facts 1). */
-const DEFAULT_PARALLEL_PER_CLUSTER = 5;
-const DEFAULT_PARALLEL_OUTBOUND_PER_NODE = 2;
-const DEFAULT_DRAIN_TAINT_KEY = "kubevirt.io/drain";
+/** The cluster-wide settings object. */
+interface KubeVirtObject extends KubeObject {
+  spec?: { configuration?: { evictionStrategy?: EvictionStrategy; migrations?: Partial<MigrationSettings> } };
+}
 
-/** Cluster-wide settings, defaults filled in. */
-export interface Settings {
-  readonly evictionStrategy: EvictionStrategy;
+interface MigrationSettings {
   readonly parallelMigrationsPerCluster: number;
   readonly parallelOutboundMigrationsPerNode: number;
   readonly nodeDrainTaintKey: string;
 }
 
-export class ClusterView {
+/** Defaults of KubeVirt pkg/virt-config/virt-config.go (facts 1). */
+const MIGRATION_DEFAULTS: MigrationSettings = {
+  parallelMigrationsPerCluster: 5,
+  parallelOutboundMigrationsPerNode: 2,
+  nodeDrainTaintKey: "kubevirt.io/drain",
+};
+
+/** Cluster-wide settings, defaults filled in. */
+export interface Settings extends MigrationSettings {
+  readonly evictionStrategy: EvictionStrategy;
+}
+
+export class ControllerView {
   readonly vms: Informer<VirtualMachine>;
   readonly vmis: Informer<VirtualMachineInstance>;
   readonly migrations: Informer<Migration>;
@@ -81,13 +91,10 @@ export class ClusterView {
 
   settings(): Settings {
     const configuration = this.#kubeVirts.list()[0]?.spec?.configuration;
-    const migrations = configuration?.migrations;
     return {
       evictionStrategy: configuration?.evictionStrategy ?? "None",
-      parallelMigrationsPerCluster: migrations?.parallelMigrationsPerCluster ?? DEFAULT_PARALLEL_PER_CLUSTER,
-      parallelOutboundMigrationsPerNode:
-        migrations?.parallelOutboundMigrationsPerNode ?? DEFAULT_PARALLEL_OUTBOUND_PER_NODE,
-      nodeDrainTaintKey: migrations?.nodeDrainTaintKey ?? DEFAULT_DRAIN_TAINT_KEY,
+      ...MIGRATION_DEFAULTS,
+      ...configuration?.migrations,
     };
   }
 
