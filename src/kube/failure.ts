@@ -65,7 +65,8 @@ export function failureOfThrown(
   });
   if (call.aborted) return fail("aborted", "the call was given up");
   if (call.timedOut) return fail("timeout", `no answer within ${call.deadlineMs} ms`);
-  if (error instanceof SyntaxError) return fail("unexpected", `the answer is not JSON: ${error.message}`);
+  // Without the parser's own message: it quotes the input, which may be a Secret.
+  if (error instanceof SyntaxError) return fail("unexpected", "the answer is not JSON");
   if (error instanceof BodyTooLarge) return fail("tooLarge", error.message);
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (code.includes("TIMEOUT")) return fail("timeout", `no connection: ${String(error)}`);

@@ -1,4 +1,4 @@
-// ApiTransport over HTTP/1.1 with undici and the credentials of a KubeConfig. One socket per watch, a pool for the rest.
+// ApiTransport over HTTP/1.1 with undici and the credentials of a KubeConfig. One fresh socket per watch, a pool for the rest.
 import { Agent, type Dispatcher, request as undiciRequest } from "undici";
 import type { KubeConfig } from "@kubernetes/client-node";
 import {
@@ -8,9 +8,9 @@ import {
   type ApiTransport,
   DEFAULT_DEADLINE_MS,
   MAX_BODY_BYTES,
-  StreamBroken,
 } from "./transport.ts";
 import { BodyTooLarge, failureOf, failureOfThrown } from "./failure.ts";
+import { lineStream } from "./line-stream.ts";
 
 /** Told of every finished request; for metrics. */
 export type RequestObserver = (done: {
@@ -22,12 +22,21 @@ export type RequestObserver = (done: {
 
 /** How long dialling (TCP and TLS) may take; shorter than any deadline so that a dead address is noticed as such. */
 const CONNECT_TIMEOUT_MS = 5_000;
-/** Longest single line of a watch; an object larger than etcd's own limit cannot exist. */
-const MAX_LINE_BYTES = 16 * 1024 * 1024;
+interface Pools {
+  readonly requests: Agent;
+  /** Apart from the pool: a watch never inherits a socket that may have gone mute, and gives none back. */
+  readonly streams: Agent;
+}
 
 interface Credentials {
   readonly headers: Record<string, string>;
-  readonly agent: Agent;
+  readonly pools: Pools;
+}
+
+interface Exchange {
+  readonly purpose: keyof Pools;
+  readonly signal: AbortSignal;
+  readonly bodyTimeoutMs: number;
 }
 
 /**
@@ -49,7 +58,7 @@ class HttpTransport implements ApiTransport {
   #server: string;
   #userAgent: string;
   #onRequest: RequestObserver | undefined;
-  #agent: Agent | undefined;
+  #pools: Pools | undefined;
   #identity = "";
 
   constructor(
@@ -80,7 +89,7 @@ class HttpTransport implements ApiTransport {
     const deadline = AbortSignal.timeout(deadlineMs);
     const signal = request.signal ? AbortSignal.any([deadline, request.signal]) : deadline;
     try {
-      const response = await this.#send(request, signal, deadlineMs);
+      const response = await this.#send(request, { purpose: "requests", signal, bodyTimeoutMs: deadlineMs });
       const text = await readBody(response);
       if (response.statusCode >= 200 && response.statusCode < 300) {
         return {
@@ -105,56 +114,45 @@ class HttpTransport implements ApiTransport {
     const timer = setTimeout(() => connecting.abort(), deadlineMs);
     const signal = request.signal ? AbortSignal.any([connecting.signal, request.signal]) : connecting.signal;
     try {
-      const response = await this.#send(request, signal, 0);
-      clearTimeout(timer);
-      if (response.statusCode !== 200) {
-        return failureOf(
-          request.method,
-          response.statusCode,
-          await readBody(response),
-          retryAfterMs(response),
-        );
-      }
-      return { ok: true, status: 200, value: lineStream(response.body) };
+      const response = await this.#send(request, { purpose: "streams", signal, bodyTimeoutMs: 0 });
+      if (response.statusCode === 200) return { ok: true, status: 200, value: lineStream(response.body) };
+      const text = await readBody(response);
+      return failureOf(request.method, response.statusCode, text, retryAfterMs(response));
     } catch (error) {
-      clearTimeout(timer);
       return failureOfThrown(error, {
         deadlineMs,
         timedOut: connecting.signal.aborted,
         aborted: request.signal?.aborted === true,
       });
+    } finally {
+      clearTimeout(timer);
     }
   }
 
   redial(): void {
-    const old = this.#agent;
-    this.#agent = undefined;
-    this.#identity = "";
-    if (old) void old.destroy();
+    void this.close();
   }
 
   async close(): Promise<void> {
-    const agent = this.#agent;
-    this.#agent = undefined;
-    await agent?.destroy();
+    const pools = this.#pools;
+    this.#pools = undefined;
+    await Promise.all([pools?.requests.destroy(), pools?.streams.destroy()]);
   }
 
-  async #send(
-    request: ApiRequest,
-    signal: AbortSignal,
-    bodyTimeoutMs: number,
-  ): Promise<Dispatcher.ResponseData> {
-    const { headers, agent } = await this.#credentials();
+  async #send(request: ApiRequest, exchange: Exchange): Promise<Dispatcher.ResponseData> {
+    // An exec plugin or an identity provider may hang: obtaining credentials counts against the deadline too.
+    const { headers, pools } = await orAborted(this.#credentials(), exchange.signal);
     const url = new URL(this.#server + request.path);
     for (const [key, value] of Object.entries(request.query ?? {})) {
       if (value !== undefined) url.searchParams.set(key, String(value));
     }
     return undiciRequest(url, {
       method: request.method,
-      dispatcher: agent,
-      signal,
+      dispatcher: pools[exchange.purpose],
+      signal: exchange.signal,
+      reset: exchange.purpose === "streams",
       headersTimeout: 0,
-      bodyTimeout: bodyTimeoutMs,
+      bodyTimeout: exchange.bodyTimeoutMs,
       headers: {
         ...headers,
         // Plain `application/json` is refused with 406 by KubeVirt's start and restart subresources (measured).
@@ -178,30 +176,44 @@ class HttpTransport implements ApiTransport {
     } = {};
     await this.#kubeConfig.applyToHTTPSOptions(options);
     const identity = JSON.stringify([String(options.ca), String(options.cert), options.servername]);
-    if (!this.#agent || identity !== this.#identity) {
-      const old = this.#agent;
-      this.#agent = new Agent({
-        connections: null,
-        pipelining: 1,
-        keepAliveTimeout: 30_000,
-        connect: {
-          timeout: CONNECT_TIMEOUT_MS,
-          ...(options.ca === undefined ? {} : { ca: options.ca }),
-          ...(options.cert === undefined ? {} : { cert: options.cert }),
-          ...(options.key === undefined ? {} : { key: options.key }),
-          ...(options.servername === undefined ? {} : { servername: options.servername }),
-          ...(options.rejectUnauthorized === undefined
-            ? {}
-            : { rejectUnauthorized: options.rejectUnauthorized }),
-        },
-      });
+    if (!this.#pools || identity !== this.#identity) {
+      const old = this.#pools;
+      const { ca, cert, key, servername, rejectUnauthorized } = options;
+      const tls = { ca, cert, key, servername, rejectUnauthorized };
+      this.#pools = { requests: newAgent(tls), streams: newAgent(tls) };
       this.#identity = identity;
-      // The old pool drains: a certificate rotation must not break the calls under way.
-      if (old) void old.close();
+      // The old pools drain: a certificate rotation must not break the calls under way.
+      if (old) void Promise.all([old.requests.close(), old.streams.close()]);
     }
     const headers = { ...options.headers };
     if (options.auth) headers["authorization"] = `Basic ${Buffer.from(options.auth).toString("base64")}`;
-    return { headers, agent: this.#agent };
+    return { headers, pools: this.#pools };
+  }
+}
+
+function newAgent(tls: Readonly<Record<string, unknown>>): Agent {
+  return new Agent({
+    connections: null,
+    pipelining: 1,
+    // HTTP/2 would put every call and every watch on one socket: one lost packet, or one mute peer, and all stand still.
+    allowH2: false,
+    keepAliveTimeout: 30_000,
+    connect: {
+      timeout: CONNECT_TIMEOUT_MS,
+      ...Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined)),
+    },
+  });
+}
+
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(new Error("given up while waiting for credentials"));
+  if (signal.aborted) onAbort();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }
 
@@ -220,43 +232,4 @@ async function readBody(response: Dispatcher.ResponseData): Promise<string> {
     chunks.push(buffer);
   }
   return Buffer.concat(chunks).toString("utf8");
-}
-
-function lineStream(body: Dispatcher.ResponseData["body"]): ApiStream {
-  let closed = false;
-  async function* lines(): AsyncGenerator {
-    let pending: Buffer[] = [];
-    let pendingBytes = 0;
-    try {
-      for await (const raw of body) {
-        let chunk = raw as Buffer;
-        for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10)) {
-          const head = chunk.subarray(0, end);
-          chunk = chunk.subarray(end + 1);
-          const line = pending.length === 0 ? head : Buffer.concat([...pending, head]);
-          pending = [];
-          pendingBytes = 0;
-          if (line.length > 0) yield JSON.parse(line.toString("utf8"));
-        }
-        if (chunk.length > 0) {
-          pending.push(chunk);
-          pendingBytes += chunk.length;
-          if (pendingBytes > MAX_LINE_BYTES)
-            throw new StreamBroken(`a line is longer than ${MAX_LINE_BYTES} bytes`);
-        }
-      }
-    } catch (error) {
-      if (closed) return;
-      throw error instanceof StreamBroken ? error : new StreamBroken(String(error), { cause: error });
-    } finally {
-      body.destroy();
-    }
-  }
-  return {
-    lines: lines(),
-    close: () => {
-      closed = true;
-      body.destroy();
-    },
-  };
 }

@@ -1,0 +1,210 @@
+// The facts of one collection and the rules by which they may change: never backwards in resourceVersion, never a
+// dead object again. Knows neither connections nor time beyond what it is handed.
+import { compareResourceVersions, identityOf, type ObjectIdentity } from "./watch-event.ts";
+
+/** A fact, or why the object could not be read. */
+export type ParseResult<F> = { readonly fact: F } | { readonly skip: string };
+
+/**
+ * Reads a raw object into a fact, once, at the edge. `previous` is the fact held so far of the same object (same UID), for
+ * telling when we saw a value change; returning `previous` itself says that nothing we read has changed, and no one is told.
+ */
+export type ParseObject<F> = (
+  raw: unknown,
+  context: { readonly previous: F | undefined; readonly seenAtMs: number },
+) => ParseResult<F>;
+
+/** Told of a change, after the store changed. Must not throw: that would be our own bug, and ends the process. */
+export type ChangeListener<F> = (key: string, before: F | undefined, after: F | undefined) => void;
+
+/** Which state of an object is held. */
+export interface HeldVersion {
+  readonly resourceVersion: string;
+  readonly uid: string;
+}
+
+interface Held extends HeldVersion {
+  /** Number of the last list that showed the object. */
+  list: number;
+}
+
+/** Where a raw object came from. `read`: an answer to a request of our own, which may overtake the watch or lag behind it. */
+export type Origin = "list" | "event" | "read";
+
+/** Most removals remembered against late news of the removed object; beyond it the oldest is forgotten. */
+const MAX_TOMBSTONES = 4_096;
+const MAX_REASON_CHARS = 200;
+/** Under this key `skipped` keeps objects whose very metadata could not be read. */
+export const UNIDENTIFIED = "(unidentified)";
+
+/**
+ * Guarantees: an object's resourceVersion never falls; a UID once removed never returns, except by a list begun after
+ * the removal; another UID under the same key is told as removal, then addition.
+ * Assumptions: resourceVersions of one collection compare as decimal integers; where they do not, the last writer wins.
+ * Caveats: of our own writes only those that match the collection's selectors may be applied.
+ */
+export class WatchStore<F> {
+  readonly facts = new Map<string, F>();
+  /** Objects that could not be read, with the reason. The fact read last, if any, stays in `facts`. */
+  readonly skipped = new Map<string, string>();
+  skips = 0;
+  /** The store shows every change up to this resourceVersion: where a watch resumes. */
+  progress: string | undefined;
+  #held = new Map<string, Held>();
+  /** UIDs removed on our own word, with the number of the list begun last before that. */
+  #tombstones = new Map<string, number>();
+  #list = 0;
+  #parse: ParseObject<F>;
+  #onChange: ChangeListener<F> | undefined;
+
+  constructor(parse: ParseObject<F>, onChange: ChangeListener<F> | undefined) {
+    this.#parse = parse;
+    this.#onChange = onChange;
+  }
+
+  versionOf(key: string): HeldVersion | undefined {
+    return this.#held.get(key);
+  }
+
+  /** Whether a list at this resourceVersion would show less than the store already does. */
+  isBehind(resourceVersion: string): boolean {
+    return this.progress !== undefined && (compareResourceVersions(resourceVersion, this.progress) ?? 0) < 0;
+  }
+
+  /** Whether the store already shows everything up to this resourceVersion. */
+  covers(resourceVersion: string): boolean {
+    return this.progress !== undefined && (compareResourceVersions(resourceVersion, this.progress) ?? 1) <= 0;
+  }
+
+  /** Begins a list. Call it before the first page is asked for: what is removed from then on may still be on its pages. */
+  beginList(): void {
+    this.#list++;
+    this.skipped.delete(UNIDENTIFIED);
+  }
+
+  /** Ends the list begun last: what it did not show is gone, unless it is younger than the list. */
+  finishList(resourceVersion: string): void {
+    for (const [key, held] of this.#held) {
+      if (held.list !== this.#list && !isYounger(held, resourceVersion)) this.#remove(key);
+    }
+    for (const [uid, list] of this.#tombstones) if (list < this.#list) this.#tombstones.delete(uid);
+    this.progress = resourceVersion;
+  }
+
+  /** Forgets all order, so that the next list counts whatever its resourceVersion: etcd was restored from a backup. */
+  forgetOrder(): void {
+    this.progress = undefined;
+    for (const [key, held] of this.#held) this.#held.set(key, { ...held, resourceVersion: "" });
+  }
+
+  /** Takes an object as a list, an event or a read showed it. Returns its fact where one is held afterwards. */
+  put(raw: unknown, origin: Origin, seenAtMs: number): F | undefined {
+    const id = identityOf(raw);
+    if (id === undefined) {
+      this.#skip(UNIDENTIFIED, "metadata without name, uid or resourceVersion");
+      return undefined;
+    }
+    if (this.#isWanted(id, origin)) this.#accept(raw, id, seenAtMs);
+    const held = this.#held.get(id.key);
+    if (held !== undefined && origin === "list") held.list = this.#list;
+    return this.facts.get(id.key);
+  }
+
+  /** Takes a DELETED event. */
+  delete(raw: unknown): void {
+    const id = identityOf(raw);
+    if (id === undefined) return this.#skip(UNIDENTIFIED, "a deletion without name, uid or resourceVersion");
+    this.#tombstones.delete(id.uid);
+    if (this.isBehind(id.resourceVersion)) return;
+    const held = this.#held.get(id.key);
+    if (held === undefined) return;
+    const order = compareResourceVersions(held.resourceVersion, id.resourceVersion);
+    if ((order ?? (held.uid === id.uid ? 0 : 1)) <= 0) this.#remove(id.key);
+  }
+
+  /** Takes the word of a read at `resourceVersion` that no such object exists. */
+  absent(key: string, resourceVersion: string): void {
+    const held = this.#held.get(key);
+    if (held !== undefined && !isYounger(held, resourceVersion)) this.bury(key, held.uid);
+  }
+
+  /** Carries `progress` on; it never falls. */
+  advance(resourceVersion: string): void {
+    if (!this.isBehind(resourceVersion)) this.progress = resourceVersion;
+  }
+
+  /** Carries `progress` on to what an event's object says, where it says anything. */
+  advanceTo(raw: unknown): void {
+    const id = identityOf(raw);
+    if (id !== undefined) this.advance(id.resourceVersion);
+  }
+
+  /** Removes an object on our own word, and refuses late news of it. */
+  bury(key: string, uid: string): void {
+    this.#tombstones.delete(uid);
+    this.#tombstones.set(uid, this.#list);
+    if (this.#tombstones.size > MAX_TOMBSTONES) {
+      for (const oldest of this.#tombstones.keys()) {
+        this.#tombstones.delete(oldest);
+        break;
+      }
+    }
+    if (this.#held.get(key)?.uid === uid) this.#remove(key);
+  }
+
+  #isWanted(id: ObjectIdentity, origin: Origin): boolean {
+    const buriedDuring = this.#tombstones.get(id.uid);
+    if (buriedDuring !== undefined) {
+      // A list begun after the removal and showing the object proves that it lives on.
+      if (origin !== "list" || buriedDuring >= this.#list) return false;
+      this.#tombstones.delete(id.uid);
+    }
+    const held = this.#held.get(id.key);
+    if (held !== undefined)
+      return (compareResourceVersions(id.resourceVersion, held.resourceVersion) ?? 1) > 0;
+    // Not held although the store shows everything up to a later state: it has been deleted since.
+    if (origin === "list" || this.progress === undefined) return true;
+    return (compareResourceVersions(id.resourceVersion, this.progress) ?? 1) > 0;
+  }
+
+  #accept(raw: unknown, id: ObjectIdentity, seenAtMs: number): void {
+    const before = this.#held.get(id.key);
+    if (before !== undefined && before.uid !== id.uid) this.#remove(id.key);
+    const previous = this.facts.get(id.key);
+    const list = before?.list ?? 0;
+    this.#held.set(id.key, { resourceVersion: id.resourceVersion, uid: id.uid, list });
+    const result = this.#read(raw, previous, seenAtMs);
+    if ("skip" in result) return this.#skip(id.key, result.skip);
+    this.skipped.delete(id.key);
+    if (result.fact === previous && previous !== undefined) return;
+    this.facts.set(id.key, result.fact);
+    this.#onChange?.(id.key, previous, result.fact);
+  }
+
+  #read(raw: unknown, previous: F | undefined, seenAtMs: number): ParseResult<F> {
+    try {
+      return this.#parse(raw, { previous, seenAtMs });
+    } catch (error) {
+      // One poisoned object must not end every replica in turn; it shows up in `skipped` instead.
+      return { skip: `the parser failed: ${String(error)}` };
+    }
+  }
+
+  #remove(key: string): void {
+    this.#held.delete(key);
+    this.skipped.delete(key);
+    const before = this.facts.get(key);
+    if (before === undefined) return;
+    this.facts.delete(key);
+    this.#onChange?.(key, before, undefined);
+  }
+
+  #skip(key: string, reason: string): void {
+    this.skips++;
+    this.skipped.set(key, reason.slice(0, MAX_REASON_CHARS));
+  }
+}
+
+function isYounger(held: HeldVersion, resourceVersion: string): boolean {
+  return (compareResourceVersions(held.resourceVersion, resourceVersion) ?? -1) > 0;
+}
