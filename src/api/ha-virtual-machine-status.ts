@@ -103,9 +103,9 @@ const outage = z.object({
 
 const candidates = z.object({
   count: count().meta({ description: "How many other nodes could host the VM now; 3 stands for 3 or more." }),
-  nodes: atomicList(nodeName(), { max: MAX_CANDIDATES_NAMED })
-    .meta({ description: "Their names, where they are few." })
-    .exactOptional(),
+  nodes: atomicList(nodeName(), { max: MAX_CANDIDATES_NAMED }).meta({
+    description: "Their names where they are fewer than 3, else none.",
+  }),
 });
 
 /** The status of an HAVirtualMachine. */

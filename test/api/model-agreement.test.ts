@@ -12,6 +12,21 @@ type Frozen<T> = T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : 
 type Takes<Schema, Model> = Model extends Frozen<Schema> ? true : false;
 type StatusOf<Kind extends { status?: unknown }> = NonNullable<Kind["status"]>;
 
+/** `true` where every status that the schema takes is one that decide can read, once its lists are there. */
+type Gives<Schema, Model, Lists extends keyof Model> = Schema extends Omit<Model, Lists> ? true : false;
+
+describe("the statuses that decide reads", () => {
+  it("are all given by the schemas, which the compiler checks", () => {
+    const gives: [
+      Gives<StatusOf<HAVirtualMachine>, ProtectionStatus, "conditions" | "outages">,
+      Gives<StatusOf<NodeFencing>, FencingStatus, "conditions" | "attempts" | "releasedVMs">,
+      Gives<StatusOf<FencingTopology>, FencingTopologyFact["status"], "conditions">,
+      Gives<StatusOf<HAVirtualMachinePolicy>, OptInPolicyFact["status"], "conditions">,
+    ] = [true, true, true, true];
+    expect(gives).not.toContain(false);
+  });
+});
+
 describe("the statuses that decide writes", () => {
   it("are all taken by the schemas, which the compiler checks", () => {
     const takes: [
