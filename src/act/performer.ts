@@ -1,4 +1,5 @@
 // From a planned step to its effect: which file performs it, which steps must not overlap, and which goes first.
+import type { FencingFact } from "../model/fencing.ts";
 import type { Step } from "../model/plan.ts";
 import type { ActContext } from "./context.ts";
 import { performFence } from "./fence.ts";
@@ -116,7 +117,7 @@ function aimOf(step: Step): string {
     case "OpenFencing":
       return step.name;
     case "Fence":
-      return join(step.fencing.uid, step.fencing.resourceVersion, step.level.name, step.mayPowerOff);
+      return join(step.fencing.uid, attemptsEnded(step.fencing), step.level.name, step.mayPowerOff);
     case "WriteFencing":
       return join(step.fencing.uid, step.fencing.resourceVersion);
     case "PowerOn":
@@ -142,6 +143,13 @@ function aimOf(step: Step): string {
     case "WriteSummary":
       return join(step.resource, step.name, step.resourceVersion);
   }
+}
+
+/** Not the version: an attempt under way writes into the ledger itself, and must not be offered again for that. */
+function attemptsEnded(fencing: FencingFact): number {
+  const last = fencing.status.attempts.at(-1);
+  if (last === undefined) return 0;
+  return last.outcome === "Started" ? last.number - 1 : last.number;
 }
 
 function join(...parts: readonly (string | number | boolean)[]): string {

@@ -15,7 +15,7 @@ export interface LabelSelector {
 /** Whether `labels` satisfy every part of the selector. `NotIn` also matches a missing key, as in Kubernetes. */
 export function selectorMatches(selector: LabelSelector, labels: Readonly<Record<string, string>>): boolean {
   for (const [key, value] of Object.entries(selector.matchLabels ?? {})) {
-    if (labels[key] !== value) return false;
+    if (valueOf(labels, key) !== value) return false;
   }
   return (selector.matchExpressions ?? []).every((requirement) => requirementMatches(requirement, labels));
 }
@@ -24,7 +24,7 @@ function requirementMatches(
   requirement: LabelSelectorRequirement,
   labels: Readonly<Record<string, string>>,
 ): boolean {
-  const value = labels[requirement.key];
+  const value = valueOf(labels, requirement.key);
   switch (requirement.operator) {
     case "Exists":
       return value !== undefined;
@@ -35,4 +35,9 @@ function requirementMatches(
     case "NotIn":
       return value === undefined || !(requirement.values ?? []).includes(value);
   }
+}
+
+/** A label may be called `constructor`. */
+function valueOf(labels: Readonly<Record<string, string>>, key: string): string | undefined {
+  return Object.hasOwn(labels, key) ? labels[key] : undefined;
 }

@@ -62,7 +62,8 @@ export interface Snapshot {
   readonly sources: Readonly<Record<SourceName, SourceState>>;
   readonly contact: ContactState;
   readonly nodes: ReadonlyMap<string, NodeFact>;
-  readonly leases: ReadonlyMap<string, NodeLeaseFact>;
+  /** The kubelets' Leases by the name of the node. */
+  readonly leases: { get(node: string): NodeLeaseFact | undefined };
   /** Monotonic time of the newest word on one node's Lease: the stream's, or a fresh read's. */
   readonly leaseAsOfMs: (node: string) => number;
   readonly vms: ReadonlyMap<string, VMFact>;

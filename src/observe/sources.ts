@@ -31,6 +31,9 @@ import type { ChangeListener } from "./watch-store.ts";
 
 const KUBEVIRT = "/apis/kubevirt.io/v1";
 
+/** Where kubelets keep their Leases. */
+export const NODE_LEASE_NAMESPACE = "kube-node-lease";
+
 /** The kind of fact each source holds. */
 export interface SourceFacts {
   nodes: NodeFact;
@@ -88,7 +91,7 @@ export function createReflectors(options: SourcesOptions): Reflectors {
     nodes: make("nodes", { path: "/api/v1/nodes" }, readNode),
     leases: make(
       "leases",
-      { path: "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases" },
+      { path: `/apis/coordination.k8s.io/v1/namespaces/${NODE_LEASE_NAMESPACE}/leases` },
       readNodeLease,
     ),
     virtualMachines: make("virtualMachines", { path: `${KUBEVIRT}/virtualmachines` }, (raw) =>

@@ -6,7 +6,7 @@ import type { Conclusions, ContactState, Snapshot, SourceName, SourceState } fro
 import { DEFAULT_KUBEVIRT_CONFIG } from "../model/virtual-machine.ts";
 import { Contact } from "./contact.ts";
 import { Indexes } from "./indexes.ts";
-import { createReflectors, type Listeners, type Reflectors } from "./sources.ts";
+import { createReflectors, type Listeners, NODE_LEASE_NAMESPACE, type Reflectors } from "./sources.ts";
 
 export interface WorldOptions {
   readonly transport: ApiTransport;
@@ -100,8 +100,8 @@ export class World {
       sources: this.sources(),
       contact: this.#contact.state(),
       nodes: r.nodes.store,
-      leases: r.leases.store,
-      leaseAsOfMs: (node) => r.leases.objectAsOfMs(node) ?? 0,
+      leases: { get: (node) => r.leases.store.get(leaseKeyOf(node)) },
+      leaseAsOfMs: (node) => r.leases.objectAsOfMs(leaseKeyOf(node)) ?? 0,
       vms: r.virtualMachines.store,
       vmis: r.virtualMachineInstances.store,
       migrations: r.migrations.store,
@@ -142,10 +142,10 @@ export class World {
 
   /** Reads a node and its Lease with quorum; both readings enter the facts. */
   async refreshNode(name: string): Promise<ApiOutcome<NodeReading>> {
-    const before = this.#reflectors.leases.store.get(name)?.renewal;
+    const before = this.#reflectors.leases.store.get(leaseKeyOf(name))?.renewal;
     const [node, lease] = await Promise.all([
       this.#reflectors.nodes.refresh(name),
-      this.#reflectors.leases.refresh(name),
+      this.#reflectors.leases.refresh(leaseKeyOf(name)),
     ]);
     this.#onChange();
     if (!node.ok) return node;
@@ -181,8 +181,8 @@ export class World {
       nodes: (name, before, after) => {
         if (this.#attended.has(name) || matters(before, after)) this.#onChange();
       },
-      leases: (name) => {
-        if (this.#attended.has(name)) this.#onChange();
+      leases: (key) => {
+        if (this.#attended.has(nodeOfLease(key))) this.#onChange();
       },
       virtualMachines: noted((key, before, after) => this.#indexes.vmChanged(key, before, after)),
       virtualMachineInstances: noted((key, before, after) => this.#indexes.vmiChanged(key, before, after)),
@@ -198,6 +198,15 @@ export class World {
       kubeVirt: rules,
     };
   }
+}
+
+/** Leases are namespaced; their name is the node's. */
+function leaseKeyOf(node: string): string {
+  return `${NODE_LEASE_NAMESPACE}/${node}`;
+}
+
+function nodeOfLease(key: string): string {
+  return key.slice(NODE_LEASE_NAMESPACE.length + 1);
 }
 
 /** Whether a node's change is more than a sign of life. */

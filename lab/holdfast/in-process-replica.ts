@@ -1,0 +1,65 @@
+// A replica of the operator inside this process: for tests that watch it closely, or stop it in the middle of a write.
+import { createHttpTransport } from "../../src/kube/http-transport.ts";
+import type { ApiTransport } from "../../src/kube/transport.ts";
+import type { DecisionPolicy } from "../../src/model/decision-policy.ts";
+import { Operator, type OperatorObserver } from "../../src/run/operator.ts";
+import { createRealClock } from "../../src/run/real-clock.ts";
+import type { ElectionTimings } from "../../src/run/election-timings.ts";
+import type { ControlPlane } from "../control-plane/start.ts";
+import { HOLDFAST_IDENTITY, HOLDFAST_NAMESPACE } from "./install.ts";
+
+export interface ReplicaOptions {
+  readonly name: string;
+  readonly policy?: Partial<DecisionPolicy>;
+  readonly timings?: ElectionTimings;
+  readonly observer?: OperatorObserver;
+  /** Stands between the replica and the API server. */
+  readonly wrapTransport?: (transport: ApiTransport) => ApiTransport;
+  readonly log?: (level: "info" | "warn", message: string, fields: Readonly<Record<string, unknown>>) => void;
+}
+
+/** The defaults of `src/config.ts`, with a faster election: tests start many replicas. */
+export const LAB_POLICY: DecisionPolicy = {
+  nodeSuspectAfterMs: 12_000,
+  nodeLostAfterMs: 22_000,
+  heartbeatTrustMs: 140_000,
+  stormMaxLost: { percent: 20 },
+  maxConcurrentFencings: 3,
+  maxRestartsInFlight: 12,
+  restartSlotMs: 5_000,
+  migrationAckGraceMs: 10_000,
+  maxConcurrentMigrations: undefined,
+  migrationBackoffMs: 5_000,
+  migrationUnschedulableTimeoutSeconds: 60,
+};
+
+const LAB_TIMINGS: ElectionTimings = { leaseDurationMs: 3_000, renewDeadlineMs: 2_000, retryPeriodMs: 500 };
+
+/** Starts a replica with the rights of Holdfast's ServiceAccount. */
+export function startReplica(controlPlane: ControlPlane, options: ReplicaOptions): Operator {
+  const transport = createHttpTransport(controlPlane.kubeConfigFor(HOLDFAST_IDENTITY), {
+    userAgent: `holdfast/${options.name}`,
+  });
+  const log = options.log ?? (() => undefined);
+  const operator = new Operator({
+    transport: options.wrapTransport?.(transport) ?? transport,
+    clock: createRealClock(),
+    random: Math.random,
+    log: {
+      info: (fields, message) => log("info", message, fields),
+      warn: (fields, message) => log("warn", message, fields),
+    },
+    namespace: HOLDFAST_NAMESPACE,
+    leaseName: "holdfast",
+    identity: options.name,
+    timings: options.timings ?? LAB_TIMINGS,
+    policy: { ...LAB_POLICY, ...options.policy },
+    dryRun: false,
+    ...(options.observer === undefined ? {} : { observer: options.observer }),
+    onBug: (error) => {
+      throw error;
+    },
+  });
+  operator.start();
+  return operator;
+}

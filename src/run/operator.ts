@@ -1,0 +1,243 @@
+// Joins the rooms into one replica: it watches always, and decides and acts while it leads.
+import { createActContext, type ActContext } from "../act/context.ts";
+import type { LogPort } from "../act/log-port.ts";
+import type { PerformedStep } from "../act/outcome.ts";
+import type { OpenDevice } from "../act/device-access.ts";
+import { identityOf, performStep, priorityOf, queueKeyOf } from "../act/performer.ts";
+import { decide } from "../decide/decide.ts";
+import type { ApiTransport } from "../kube/transport.ts";
+import type { Clock, Random } from "../model/clock.ts";
+import type { DecisionPolicy } from "../model/decision-policy.ts";
+import type { Plan, Step } from "../model/plan.ts";
+import { World } from "../observe/world.ts";
+import type { ElectionTimings } from "./election-timings.ts";
+import { createLeaderElection, type LeaderElection } from "./leader-election.ts";
+import type { Leadership } from "./leadership.ts";
+import { StepPacing } from "./step-pacing.ts";
+import { TurnLoop } from "./turn-loop.ts";
+import { type WorkDone, WorkQueue } from "./work-queue.ts";
+
+/** Steps under way at once. Most are single requests; a fencing attempt may hold its place for a minute. */
+const MAX_STEPS_AT_ONCE = 48;
+/** Keys waiting at most. A turn offers again what did not fit. */
+const MAX_STEPS_WAITING = 20_000;
+/** How long steps under way may take to end when we let go of leadership. */
+const DRAIN_MS = 3_000;
+
+/** Told of what happens; for metrics and the demo's timeline. All optional, none may throw. */
+export interface OperatorObserver {
+  readonly onPlan?: (plan: Plan, tookMs: number) => void;
+  readonly onStepDone?: (done: WorkDone<Step, PerformedStep>) => void;
+  readonly onLeading?: (epoch: number) => void;
+  readonly onLost?: (why: string) => void;
+  readonly onDepth?: (waiting: number, running: number) => void;
+}
+
+export interface OperatorOptions {
+  readonly transport: ApiTransport;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: LogPort;
+  readonly namespace: string;
+  readonly leaseName: string;
+  readonly identity: string;
+  readonly timings: ElectionTimings;
+  readonly policy: DecisionPolicy;
+  /** Decide and report, never act: every step is logged and none is performed. */
+  readonly dryRun: boolean;
+  readonly observer?: OperatorObserver;
+  /** An exception out of our own code: the process must not go on. */
+  readonly onBug: (error: unknown) => void;
+  readonly openDevice?: OpenDevice;
+}
+
+const FIELD_MANAGER = "holdfast";
+
+/**
+ * One replica. Guarantees: nothing is performed without leadership, and all of it ends with leadership; on a new
+ * leadership everything is looked at anew, with nothing remembered of the last.
+ */
+export class Operator {
+  readonly world: World;
+  readonly election: LeaderElection;
+  readonly turns: TurnLoop;
+  readonly #options: OperatorOptions;
+  #term: Term | undefined;
+  #lastPlan: Plan | undefined;
+
+  constructor(options: OperatorOptions) {
+    this.#options = options;
+    const { transport, clock, random } = options;
+    this.world = new World({ transport, clock, random, onChange: () => this.turns.wake() });
+    this.turns = new TurnLoop({
+      clock,
+      snapshot: (last) => this.world.snapshot(last),
+      decide: (snapshot, now) => decide(snapshot, options.policy, now),
+      submit: (steps) => this.#term?.submit(steps),
+      onPlan: (plan, tookMs) => this.#planned(plan, tookMs),
+      onNotJudged: () => this.world.lookAtEverything(),
+    });
+    this.election = createLeaderElection({
+      transport,
+      clock,
+      random,
+      namespace: options.namespace,
+      leaseName: options.leaseName,
+      identity: options.identity,
+      timings: options.timings,
+      onLeading: (leadership) => this.#lead(leadership),
+      onLost: (why) => this.#stopLeading(why),
+      onContact: (ok) => this.#contact(ok),
+      epochFloor: () => this.#highestEpoch(),
+    });
+  }
+
+  /** What the last turn concluded; undefined while this replica has not led. */
+  get lastPlan(): Plan | undefined {
+    return this.#lastPlan;
+  }
+
+  get leading(): boolean {
+    return this.#term !== undefined;
+  }
+
+  start(): void {
+    this.world.start();
+    this.election.start();
+  }
+
+  /** Ends turns, waits for steps under way, lets the Lease go, and closes the watches. */
+  async stop(): Promise<void> {
+    this.turns.stop();
+    await this.#term?.drain();
+    await this.election.stop();
+    this.world.stop();
+  }
+
+  #lead(leadership: Leadership): void {
+    this.#options.log.info({ epoch: leadership.epoch }, "leading");
+    this.#term = new Term(this.#options, this.world, leadership, () => this.turns.wake());
+    this.#options.observer?.onLeading?.(leadership.epoch);
+    this.turns.start();
+  }
+
+  #stopLeading(why: string): void {
+    this.#options.log.warn({ why }, "no longer leading");
+    this.turns.stop();
+    this.#term = undefined;
+    this.#options.observer?.onLost?.(why);
+  }
+
+  #contact(ok: boolean): void {
+    if (ok) this.world.heard();
+    // The Lease's call failed: watches on the same path are likely dead without knowing it.
+    else this.world.redial();
+  }
+
+  #highestEpoch(): number {
+    let highest = 0;
+    for (const fencing of this.world.reflectors.fencings.store.values()) {
+      highest = Math.max(highest, fencing.status.epoch);
+    }
+    return highest;
+  }
+
+  #planned(plan: Plan, tookMs: number): void {
+    const attended = new Set<string>();
+    for (const [node, verdict] of plan.verdicts) if (verdict.kind !== "healthy") attended.add(node);
+    this.world.attend(attended);
+    logChanges(this.#options.log, this.#lastPlan, plan);
+    this.#lastPlan = plan;
+    this.#options.observer?.onPlan?.(plan, tookMs);
+  }
+}
+
+/** Everything that belongs to one leadership and ends with it. */
+class Term {
+  readonly #options: OperatorOptions;
+  readonly #queue: WorkQueue<Step, PerformedStep>;
+  readonly #pacing: StepPacing;
+  readonly #context: ActContext;
+
+  constructor(options: OperatorOptions, world: World, leadership: Leadership, wake: () => void) {
+    this.#options = options;
+    this.#pacing = new StepPacing(options.clock);
+    this.#context = createActContext({
+      ...options,
+      fieldManager: FIELD_MANAGER,
+      leadership,
+      facts: {
+        applyOwnWrite: (source, raw) => world.applyOwnWrite(source, raw),
+        applyOwnDelete: (source, key, uid) => world.applyOwnDelete(source, key, uid),
+        refreshNode: (node) => world.refreshNode(node),
+      },
+    });
+    this.#queue = new WorkQueue<Step, PerformedStep>({
+      clock: options.clock,
+      maxConcurrent: MAX_STEPS_AT_ONCE,
+      maxWaiting: MAX_STEPS_WAITING,
+      signal: leadership.signal,
+      perform: (step) => performStep(step, this.#context),
+      onDone: (done) => {
+        this.#pacing.ended(done.item.identity, done.outcome);
+        this.#report(done);
+        options.observer?.onStepDone?.(done);
+        wake();
+      },
+      onBug: options.onBug,
+      ...(options.observer?.onDepth === undefined ? {} : { onDepth: options.observer.onDepth }),
+    });
+  }
+
+  /** Offers a turn's steps; what an earlier turn wanted and this one does not is forgotten. */
+  submit(steps: readonly Step[]): number | undefined {
+    const wanted = new Set(steps.map((step) => identityOf(step)));
+    this.#queue.retain((item) => wanted.has(item.identity));
+    let retryAtMs: number | undefined;
+    for (const step of steps) {
+      const identity = identityOf(step);
+      const notBeforeMs = this.#pacing.notBeforeMs(identity);
+      if (notBeforeMs !== undefined) {
+        retryAtMs = Math.min(retryAtMs ?? notBeforeMs, notBeforeMs);
+        continue;
+      }
+      if (this.#options.dryRun) this.#pretend(step, identity);
+      else this.#queue.offer({ key: queueKeyOf(step), identity, payload: step, priority: priorityOf(step) });
+    }
+    return retryAtMs;
+  }
+
+  async drain(): Promise<void> {
+    await this.#queue.drain(DRAIN_MS);
+  }
+
+  #pretend(step: Step, identity: string): void {
+    this.#pacing.ended(identity, { outcome: "refused" });
+    this.#options.log.info({ step: identity }, `dry run: would perform ${step.kind}`);
+  }
+
+  #report({ item, outcome, ranMs }: WorkDone<Step, PerformedStep>): void {
+    const fields = {
+      step: item.identity,
+      outcome: outcome.outcome,
+      detail: outcome.detail,
+      ranMs: Math.round(ranMs),
+    };
+    if (outcome.outcome === "refused" || outcome.outcome === "retry")
+      this.#options.log.warn(fields, item.payload.kind);
+    else if (item.payload.kind !== "WriteProtection") this.#options.log.info(fields, item.payload.kind);
+  }
+}
+
+/** Logs what a turn concluded differently from the last: verdicts, and refusals that are new. */
+function logChanges(log: LogPort, before: Plan | undefined, now: Plan): void {
+  for (const [node, verdict] of now.verdicts) {
+    const was = before?.verdicts.get(node)?.kind ?? "healthy";
+    if (was !== verdict.kind) log.info({ node, was, verdict }, `node ${node} is ${verdict.kind}`);
+  }
+  const known = new Set(before?.refusals.map((refusal) => `${refusal.about}/${refusal.reason}`));
+  for (const refusal of now.refusals) {
+    if (known.has(`${refusal.about}/${refusal.reason}`)) continue;
+    log.info({ about: refusal.about, reason: refusal.reason }, refusal.message);
+  }
+}
