@@ -59,6 +59,7 @@ class PowerOffProcedure {
   #blindReads = 0;
   #pollMs: number;
   #newest: ReadPower | undefined;
+  #newestMs = 0;
   #lastFailure: DeviceFailure | undefined;
 
   constructor(device: FenceDevice, options: PowerOffOptions) {
@@ -192,12 +193,16 @@ class PowerOffProcedure {
     const reading = await this.#device.read(this.#timings.readDeadlineMs, fresh);
     if (reading.ok) {
       this.#newest = reading;
+      this.#newestMs = this.#options.clock.now().monotonicMs;
       this.#lastFailure = undefined;
       this.#tell({ step: "read", state: reading.state, fresh });
       return reading;
     }
-    // A reading cut short by our own deadline says nothing about the device, unless it had kept us waiting already.
-    const cutShort = this.#deadline.signal.aborted && this.#afterMs() - begunMs < this.#timings.pollMaxMs;
+    // Cut short by our own deadline, a reading says nothing against one that came since the request, unless it had kept
+    // us waiting already.
+    const hasSpokenSince = this.#newestMs > this.#lastRequestMs;
+    const wasBrief = this.#afterMs() - begunMs < this.#timings.pollMaxMs;
+    const cutShort = this.#deadline.signal.aborted && hasSpokenSince && wasBrief;
     if (!cutShort) this.#lastFailure = reading;
     this.#tell({ step: "readFailed", kind: reading.kind, message: reading.message });
     return reading;

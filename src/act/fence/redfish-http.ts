@@ -1,6 +1,6 @@
 // Requests to one origin over HTTPS with undici: bounded bodies, redirects that stay at home, failures told apart.
 import { Client, type Dispatcher } from "undici";
-import type { CallDeadline } from "./call-deadline.ts";
+import { type CallDeadline, unlessAborted } from "./call-deadline.ts";
 import { type RedfishAccess, pathWithin } from "./redfish-access.ts";
 
 /** Longest body read from a BMC; a ComputerSystem is a few KiB, a large collection some hundred. */
@@ -10,8 +10,8 @@ const MAX_REDIRECTS = 3;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Below the idle time after which BMCs hang up, so that a request rarely meets a connection just closed. */
 const KEEP_ALIVE_MS = 4_000;
-/** A second connection lets the state be read while a request is still unanswered. */
-const LANES_MAX = 2;
+/** A second connection lets the state be read while a request is still unanswered; more are for stragglers. */
+const LANES_MAX = 4;
 
 export interface RedfishRequest {
   readonly method: "GET" | "POST" | "DELETE";
@@ -109,39 +109,24 @@ export class RedfishHttp {
   }
 
   async #once(request: RedfishRequest, deadline: CallDeadline): Promise<RedfishAnswer | RedfishHttpFailure> {
+    const what = `${request.method} ${request.path}`;
     const lane = this.#idleLane();
     lane.underWay++;
-    try {
-      const response = await lane.client.request({
-        method: request.method,
-        path: request.path,
-        signal: deadline.signal,
-        // The deadline alone limits a call: undici's own timers would give other, coarser answers.
-        headersTimeout: 0,
-        bodyTimeout: 0,
-        headers: {
-          accept: "application/json",
-          "odata-version": "4.0",
-          "user-agent": "holdfast",
-          ...(request.body === undefined ? {} : { "content-type": "application/json" }),
-          ...request.headers,
-        },
-        ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
-      });
-      const retryAfterS = Number(headerOf(response, "retry-after"));
-      return {
-        ok: true,
-        status: response.statusCode,
-        text: await readBounded(response),
-        location: headerOf(response, "location"),
-        token: headerOf(response, "x-auth-token"),
-        retryAfterMs: Number.isFinite(retryAfterS) && retryAfterS > 0 ? retryAfterS * 1000 : undefined,
-      };
-    } catch (error) {
-      return failureOf(error, deadline, `${request.method} ${request.path}`);
-    } finally {
-      lane.underWay--;
-    }
+    const exchanged = exchange(lane.client, request, deadline.signal).catch((error: unknown) =>
+      failureOf(error, deadline, what),
+    );
+    // undici lets go of a request that is still waiting for its connection only when that comes or fails.
+    const outcome = await unlessAborted(exchanged, deadline.signal, undefined);
+    lane.underWay--;
+    if (deadline.signal.aborted) this.#drop(lane);
+    return outcome ?? failureOf(undefined, deadline, what);
+  }
+
+  /** A connection on which an answer is overdue is of no use to anybody else. */
+  #drop(lane: Lane): void {
+    if (lane.underWay > 0) return;
+    this.#lanes = this.#lanes.filter((other) => other !== lane);
+    void lane.client.destroy();
   }
 
   #idleLane(): Lane {
@@ -169,6 +154,39 @@ export class RedfishHttp {
       },
     });
   }
+}
+
+async function exchange(
+  client: Client,
+  request: RedfishRequest,
+  signal: AbortSignal,
+): Promise<RedfishAnswer> {
+  const hasBody = request.body !== undefined;
+  const response = await client.request({
+    method: request.method,
+    path: request.path,
+    signal,
+    // The deadline alone limits a call: undici's own timers would give other, coarser answers.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    headers: {
+      accept: "application/json",
+      "odata-version": "4.0",
+      "user-agent": "holdfast",
+      ...(hasBody ? { "content-type": "application/json" } : {}),
+      ...request.headers,
+    },
+    ...(hasBody ? { body: JSON.stringify(request.body) } : {}),
+  });
+  const retryAfterS = Number(headerOf(response, "retry-after"));
+  return {
+    ok: true,
+    status: response.statusCode,
+    text: await readBounded(response),
+    location: headerOf(response, "location"),
+    token: headerOf(response, "x-auth-token"),
+    retryAfterMs: Number.isFinite(retryAfterS) && retryAfterS > 0 ? retryAfterS * 1000 : undefined,
+  };
 }
 
 /** GETs follow any redirect; a POST only those that keep it a POST, so that it is never carried out as something else. */

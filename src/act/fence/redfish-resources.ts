@@ -22,7 +22,7 @@ const resetAction = z.object({
 const computerSystem = z.object({
   "@odata.id": text,
   "@odata.type": text,
-  PowerState: z.unknown(),
+  PowerState: z.unknown().optional(),
   UUID: text,
   SerialNumber: text,
   HostName: text,
