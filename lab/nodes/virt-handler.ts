@@ -71,7 +71,7 @@ export class VirtHandler {
   }
 
   #follow(label: string): Mirror<Vmi> {
-    const { door, life, delays, profile, runtime } = this.#options;
+    const { door, life, delays, profile } = this.#options;
     const mark = (vmi: Vmi) => this.#queue.mark(keyOf(vmi));
     return new Mirror<Vmi>(door, {
       path: VMIS,
@@ -80,12 +80,15 @@ export class VirtHandler {
       listener: {
         changed: mark,
         deleted: mark,
-        // Guests whose VMI is not listed were forgotten while this process was not there.
-        synced: () => {
-          for (const { place } of runtime.launchers()) this.#queue.mark(place.execution.vm);
-        },
+        synced: () => this.#lookAtAll(),
       },
     });
+  }
+
+  /** Once both lists are in; guests whose VMI is in neither were forgotten while this process was not there. */
+  #lookAtAll(): void {
+    for (const vmi of [...this.#owned.values(), ...this.#targeted.values()]) this.#queue.mark(keyOf(vmi));
+    for (const { place } of this.#options.runtime.launchers()) this.#queue.mark(place.execution.vm);
   }
 
   async #sync(key: string): Promise<void> {
