@@ -146,7 +146,7 @@ class HttpTransport implements ApiTransport {
     for (const [key, value] of Object.entries(request.query ?? {})) {
       if (value !== undefined) url.searchParams.set(key, String(value));
     }
-    return undiciRequest(url, {
+    const response = undiciRequest(url, {
       method: request.method,
       dispatcher: pools[exchange.purpose],
       signal: exchange.signal,
@@ -162,6 +162,8 @@ class HttpTransport implements ApiTransport {
       },
       ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
     });
+    // undici itself heeds the signal only once a connection stands.
+    return orAborted(response, exchange.signal);
   }
 
   async #credentials(): Promise<Credentials> {
@@ -207,7 +209,7 @@ function newAgent(tls: Readonly<Record<string, unknown>>): Agent {
 
 async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(new Error("given up while waiting for credentials"));
+  const onAbort = () => reject(new Error("given up"));
   if (signal.aborted) onAbort();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
