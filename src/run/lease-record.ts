@@ -89,6 +89,19 @@ export function leaseToCreate(
 }
 
 /**
+ * A Lease as an orderly release leaves it, so that the first leader of a new installation need not wait a lease duration.
+ * Only for a moment at which no replica can be running: it says that the last leader has ended.
+ */
+export function releasedLease(name: string, namespace: string): Record<string, unknown> {
+  return {
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    metadata: { name, namespace, annotations: { [RELEASED_EPOCH_ANNOTATION]: "0" } },
+    spec: { leaseTransitions: 0 },
+  };
+}
+
+/**
  * A merge patch rather than a PUT: the Lease's registry creates on PUT, so that a late renewal could bring a deleted
  * Lease back, and foreign labels and annotations stay as they are.
  */

@@ -9,6 +9,7 @@ import type { ApiTransport } from "../kube/transport.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import type { DecisionPolicy } from "../model/decision-policy.ts";
 import type { Plan, Step } from "../model/plan.ts";
+import type { MigrationFact } from "../model/virtual-machine.ts";
 import { World } from "../observe/world.ts";
 import type { ElectionTimings } from "./election-timings.ts";
 import { createLeaderElection, type LeaderElection } from "./leader-election.ts";
@@ -31,6 +32,10 @@ export interface OperatorObserver {
   readonly onLeading?: (epoch: number) => void;
   readonly onLost?: (why: string) => void;
   readonly onDepth?: (waiting: number, running: number) => void;
+  /** The queue was full; the next turn offers the step again. */
+  readonly onRefused?: () => void;
+  /** A migration that we asked for has ended, while we lead. */
+  readonly onMigrationEnded?: (migration: MigrationFact) => void;
 }
 
 export interface OperatorOptions {
@@ -68,7 +73,15 @@ export class Operator {
   constructor(options: OperatorOptions) {
     this.#options = options;
     const { transport, clock, random } = options;
-    this.world = new World({ transport, clock, random, onChange: () => this.turns.wake() });
+    this.world = new World({
+      transport,
+      clock,
+      random,
+      onChange: () => this.turns.wake(),
+      onMigrationEnded: (migration) => {
+        if (this.leading) options.observer?.onMigrationEnded?.(migration);
+      },
+    });
     this.turns = new TurnLoop({
       clock,
       snapshot: (last) => this.world.snapshot(last),
@@ -202,9 +215,19 @@ class Term {
         continue;
       }
       if (this.#options.dryRun) this.#pretend(step, identity);
-      else this.#queue.offer({ key: queueKeyOf(step), identity, payload: step, priority: priorityOf(step) });
+      else this.#offer(step, identity);
     }
     return retryAtMs;
+  }
+
+  #offer(step: Step, identity: string): void {
+    const offered = this.#queue.offer({
+      key: queueKeyOf(step),
+      identity,
+      payload: step,
+      priority: priorityOf(step),
+    });
+    if (!offered.ok && offered.why === "full") this.#options.observer?.onRefused?.();
   }
 
   async drain(): Promise<void> {
