@@ -19,7 +19,7 @@ const MAX_WAITING = 500;
 const MAX_MESSAGE_CHARS = 1_024;
 const MINUTE_MS = 60_000;
 /** Event names are the object's name and a suffix; the API server allows 253 characters. */
-const MAX_NAME_CHARS = 230;
+const MAX_NAME_CHARS = 220;
 
 /** Where Events about cluster-scoped objects go, for want of a namespace of their own. */
 const CLUSTER_SCOPED_NAMESPACE = "default";
@@ -49,6 +49,7 @@ export class EventRecorder {
   #minuteBeganMs = Number.NEGATIVE_INFINITY;
   #spent = 0;
   #dropped = 0;
+  #numbered = 0;
 
   constructor(ports: EventPorts) {
     this.#ports = ports;
@@ -170,13 +171,13 @@ export class EventRecorder {
     );
   }
 
-  /** Unique without asking the server, as client-go has it: the object, the time, and chance for the same millisecond. */
+  /** Unique without asking the server: the object, the time, chance against other replicas, and a number among ours. */
   #nameFor(note: EventNote): string {
     const time = Math.floor(this.#ports.clock.now().wallMs).toString(16);
-    const chance = Math.floor(this.#ports.random() * 0x10_0000)
-      .toString(16)
-      .padStart(5, "0");
-    return `${note.about.name.slice(0, MAX_NAME_CHARS)}.${time}${chance}`;
+    const chance = Math.floor(this.#ports.random() * 0x10000).toString(16);
+    this.#numbered += 1;
+    const about = note.about.name.slice(0, MAX_NAME_CHARS).replace(/[^a-z0-9]+$/, "");
+    return `${about}.${time}-${chance}-${this.#numbered.toString(16)}`;
   }
 }
 

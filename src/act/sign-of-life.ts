@@ -47,11 +47,11 @@ function judge(fencing: FencingFact, reading: NodeReading, context: ActContext):
   const alive = (why: string): Look => ({ kind: "alive", why: `${fencing.nodeName} ${why}` });
   if (reading.uid !== fencing.nodeUID) return alive(`is a new Node object (UID ${reading.uid})`);
   if (reading.bootID !== fencing.bootID) return alive(`reports boot ID ${reading.bootID ?? "none"}`);
-  if (reading.leaseChanged) return alive("has renewed its Lease");
   if (reading.leaseChangedAtMs === undefined) {
     // Without a Lease only the node controller's word is left.
     return reading.ready === "Unknown" ? { kind: "silent" } : alive("has no Lease and is not called Unknown");
   }
+  if (reading.leaseChanged) return alive("has renewed its Lease");
   const silentMs = context.clock.now().monotonicMs - reading.leaseChangedAtMs;
   if (silentMs >= context.policy.nodeLostAfterMs) return { kind: "silent" };
   return alive(`renewed its Lease ${Math.round(silentMs / 1000)} s ago`);

@@ -1,0 +1,117 @@
+// One step of every kind, as a turn might plan it for the scene's node.
+import type { Step } from "../../src/model/plan.ts";
+import type { OptInPolicyFact, ProtectionFact, ProtectionStatus } from "../../src/model/protection.ts";
+import { type ActScene, BOOT_ID, LEVEL, NODE, NODE_UID } from "./act-fixture.ts";
+
+export const PROTECTION_STATUS: ProtectionStatus = { conditions: [], outages: [] };
+
+export const PROTECTION: ProtectionFact = {
+  key: "prod/db",
+  namespace: "prod",
+  name: "db",
+  uid: "havm-uid",
+  resourceVersion: "5",
+  generation: 1,
+  createdAtWallMs: 0,
+  vmKey: "prod/db",
+  vmName: "db",
+  priority: 900,
+  dependsOn: [],
+  evacuation: { strategy: "LiveMigrate", targetSelector: {}, timeoutMs: 900_000 },
+  failover: {
+    enabled: true,
+    restartOnce: false,
+    startManual: true,
+    maxRestarts: 3,
+    restartWindowMs: 3_600_000,
+  },
+  failback: { policy: "Never", delayMs: 300_000, nodeSelector: {} },
+  madeByPolicy: undefined,
+  policyGeneration: undefined,
+  deleting: false,
+  status: PROTECTION_STATUS,
+};
+
+export const POLICY: OptInPolicyFact = {
+  name: "gold",
+  uid: "policy-uid",
+  resourceVersion: "9",
+  generation: 4,
+  precedence: 0,
+  namespaceSelector: {},
+  selector: {},
+  rules: PROTECTION,
+  template: { priority: 900, failover: { maxRestarts: 5 } },
+  deleting: false,
+  status: { conditions: [] },
+};
+
+type StepOf<Kind extends Step["kind"]> = Extract<Step, { readonly kind: Kind }>;
+
+/** A step of each kind; the ledger of the fencing they speak of is seeded with it. */
+export function sampleSteps(scene: ActScene): { readonly [Kind in Step["kind"]]: StepOf<Kind> } {
+  const proof = scene.proof();
+  const fencing = scene.fencing();
+  return {
+    RefreshNode: { kind: "RefreshNode", node: NODE },
+    OpenFencing: {
+      kind: "OpenFencing",
+      name: "nf-worker-1-2",
+      node: NODE,
+      nodeUID: NODE_UID,
+      bootID: BOOT_ID,
+      topology: "all",
+      message: "no sign of life for 25 s",
+      detectedAt: "2026-11-22T00:00:25.000Z",
+      lastSeenAt: "2026-11-22T00:00:00.000Z",
+    },
+    Fence: { kind: "Fence", fencing, level: LEVEL, mayPowerOff: true },
+    WriteFencing: { kind: "WriteFencing", fencing, status: { ...fencing.status, message: "waiting" } },
+    Taint: { kind: "Taint", node: NODE, proof },
+    Release: {
+      kind: "Release",
+      vmKey: "prod/db",
+      pods: [{ namespace: "prod", name: "virt-launcher-db-x", uid: "pod-uid" }],
+      proof,
+      priority: 900,
+    },
+    StartVM: { kind: "StartVM", vmKey: "prod/db" },
+    DeleteVMI: { kind: "DeleteVMI", vmKey: "prod/db", vmiUID: "vmi-uid" },
+    RestartVM: { kind: "RestartVM", vmKey: "prod/db", vmiUID: "vmi-uid" },
+    PowerOn: { kind: "PowerOn", fencing, level: LEVEL },
+    Untaint: { kind: "Untaint", node: NODE },
+    CreateMigration: {
+      kind: "CreateMigration",
+      vmKey: "prod/db",
+      vmiUID: "vmi-uid",
+      name: "holdfast-db-1",
+      purpose: "Evacuation",
+      targetSelector: {},
+      unschedulableTimeoutSeconds: 60,
+    },
+    AbortMigration: {
+      kind: "AbortMigration",
+      namespace: "prod",
+      name: "holdfast-db-1",
+      uid: "vmim-uid",
+      why: "no longer cordoned",
+    },
+    WriteProtection: { kind: "WriteProtection", protection: PROTECTION, status: PROTECTION_STATUS },
+    ApplyProtection: {
+      kind: "ApplyProtection",
+      policy: POLICY,
+      namespace: "prod",
+      name: "db",
+      vmName: "db",
+      vmUID: "vm-uid",
+    },
+    DeleteProtection: { kind: "DeleteProtection", namespace: "prod", name: "db", uid: "havm-uid" },
+    WriteSummary: {
+      kind: "WriteSummary",
+      resource: "fencingtopologies",
+      name: "all",
+      resourceVersion: "3",
+      status: { coveredNodes: 3 },
+    },
+  };
+}
