@@ -8,7 +8,7 @@ import { createLink, LeaseServer } from "../support/lease-server.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 
 const CANDIDATES = 3;
-const RUNS = 1_000;
+const RUNS = 400;
 
 type Trouble =
   | {
