@@ -50,11 +50,11 @@ describe("defaults", () => {
       },
       policy: {
         nodeSuspectAfterMs: 12_000,
-        nodeLostAfterMs: 15_000,
+        nodeLostAfterMs: 22_000,
         heartbeatTrustMs: 140_000,
         stormMaxLost: { percent: 20 },
         maxConcurrentFencings: 3,
-        maxRestartsInFlight: 10,
+        maxRestartsInFlight: 12,
         restartSlotMs: 5_000,
         migrationAckGraceMs: 10_000,
         maxConcurrentMigrations: undefined,
@@ -173,7 +173,7 @@ describe("mistakes", () => {
     );
     expect(problemsOf(outcome)).toEqual([
       'found "up"; allowed: flags only, as --name=value',
-      '--node-lost-after: found "15"; allowed: a duration from 1s to 1h, such as 15s or 1m30s',
+      '--node-lost-after: found "15"; allowed: a duration from 1s to 1h, such as 22s or 1m30s',
       '--max-concurrent-fencings: found "0"; allowed: a whole number from 1 to 100',
       '--dry-run: found "yes" (HOLDFAST_DRY_RUN); allowed: true or false',
       '--listen-address: found "8080"; allowed: [HOST]:PORT with a port from 0 (any free one) to 65535, such as :8080, 127.0.0.1:8080 or [::1]:8080',

@@ -16,6 +16,8 @@ export interface VmRequest {
   /** Annotations of the VMI; `lab.holdfast.dev/…-ms` set the guest's delays. */
   readonly annotations?: Readonly<Record<string, string>>;
   readonly terminationGracePeriodSeconds?: number;
+  /** As in a pod's spec. */
+  readonly affinity?: object;
 }
 
 /** The VirtualMachine to post. Its claim, where it has a disk, is called like the VM. */
@@ -25,6 +27,7 @@ export function vmManifest(request: VmRequest): object {
     evictionStrategy: request.evictionStrategy,
     nodeSelector: request.nodeSelector,
     terminationGracePeriodSeconds: request.terminationGracePeriodSeconds,
+    affinity: request.affinity,
   };
   return {
     apiVersion: "kubevirt.io/v1",

@@ -120,8 +120,8 @@ const detection = {
     { minMs: SECOND, maxMs: HOUR },
     {
       group: "Detection",
-      help: "How long a node's Lease must have been silent, as witnessed by Holdfast, before the node can be judged lost. Shorter recovers sooner and fences more nodes that only stumbled.",
-      default: "15s",
+      help: "How long a node's Lease must have been silent, as witnessed by Holdfast, before the node can be judged lost. The default is two missed renewals of the kubelet and some slack. Shorter recovers sooner and fences more nodes that only stumbled.",
+      default: "22s",
     },
   ),
   "heartbeat-trust": durationSetting(
@@ -157,7 +157,7 @@ const pacing = {
     {
       group: "Pacing",
       help: "How many VMs may be released from a fenced node and not yet be placed elsewhere. Fewer bring the important ones back sooner, more bring the last one back sooner.",
-      default: { text: "10" },
+      default: { text: "12" },
     },
   ),
   "restart-slot": durationSetting(

@@ -85,7 +85,7 @@ export const METRICS = {
     type: "gauge",
     name: "holdfast_build_info",
     help: "Always 1; which build this is.",
-    labels: { version: "one per process", revision: "one per process", node_version: "one per process" },
+    labels: { version: "one per process", node_version: "one per process" },
   },
   leader: {
     type: "gauge",

@@ -14,7 +14,6 @@ export type Metrics = { readonly [N in keyof MetricTable]: MetricOf<MetricTable[
 
 export interface BuildInfo {
   readonly version: string;
-  readonly revision: string;
   readonly nodeVersion: string;
 }
 
@@ -30,8 +29,8 @@ export function createMetrics(registry: Registry, build: BuildInfo): Metrics {
     Object.entries(METRICS).map(([name, definition]) => [name, make(definition, registry)]),
   );
   const metrics = made as unknown as Metrics;
-  const { version, revision, nodeVersion } = build;
-  metrics.buildInfo.set({ version, revision, node_version: nodeVersion }, 1);
+  const { version, nodeVersion } = build;
+  metrics.buildInfo.set({ version, node_version: nodeVersion }, 1);
   collectDefaultMetrics({ register: registry });
   return metrics;
 }

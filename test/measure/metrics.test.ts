@@ -15,7 +15,7 @@ let metrics: Metrics;
 
 beforeEach(() => {
   registry = new Registry();
-  metrics = createMetrics(registry, { version: "0.1.0", revision: "abc", nodeVersion: "v24.21.0" });
+  metrics = createMetrics(registry, { version: "0.1.0", nodeVersion: "v24.21.0" });
 });
 
 async function seriesOf(name: string): Promise<string[]> {
@@ -63,7 +63,7 @@ describe("series", () => {
 
   it("say which build this is", async () => {
     expect(await seriesOf("holdfast_build_info{")).toEqual([
-      'holdfast_build_info{version="0.1.0",revision="abc",node_version="v24.21.0"} 1',
+      'holdfast_build_info{version="0.1.0",node_version="v24.21.0"} 1',
     ]);
   });
 });

@@ -1,0 +1,74 @@
+// Renders plans, steps and sources as metrics. Knows what they mean; decides nothing.
+import type { Plan } from "../model/plan.ts";
+import type { MigrationFact } from "../model/virtual-machine.ts";
+import type { FencingFact, FencingPhase } from "../model/fencing.ts";
+import type { NodeVerdict } from "../model/node-verdict.ts";
+import type { SourceState } from "../model/snapshot.ts";
+import { METRICS } from "./metric-table.ts";
+import { type Metrics, setCounts } from "./metrics.ts";
+
+const QUEUE = { queue: "steps" } as const;
+
+/** What is read when Prometheus asks, rather than told when it changes. */
+export interface Scraped {
+  readonly leading: boolean;
+  readonly epoch: number;
+  readonly sources: Readonly<Record<string, SourceState>>;
+  readonly fencings: Iterable<FencingFact>;
+  readonly nowMs: number;
+}
+
+/** Takes what the operator tells, and sets the metrics from it. */
+export class OperatorMetrics {
+  readonly #metrics: Metrics;
+
+  constructor(metrics: Metrics) {
+    this.#metrics = metrics;
+  }
+
+  planned(plan: Plan, tookMs: number): void {
+    this.#metrics.turnDuration.observe(tookMs / 1000);
+    const counts = new Map<NodeVerdict["kind"], number>();
+    for (const verdict of plan.verdicts.values())
+      counts.set(verdict.kind, (counts.get(verdict.kind) ?? 0) + 1);
+    setCounts(this.#metrics.nodeVerdicts, METRICS.nodeVerdicts, counts);
+  }
+
+  stepDone(done: { readonly waitedMs: number; readonly ranMs: number }): void {
+    this.#metrics.queueWait.observe(QUEUE, done.waitedMs / 1000);
+    this.#metrics.queueRun.observe(QUEUE, done.ranMs / 1000);
+  }
+
+  depth(waiting: number, running: number): void {
+    this.#metrics.queueDepth.set(QUEUE, waiting);
+    this.#metrics.queueRunning.set(QUEUE, running);
+  }
+
+  refused(): void {
+    this.#metrics.queueRefused.inc(QUEUE);
+  }
+
+  lostLeadership(reason: string): void {
+    this.#metrics.leadershipsLost.inc({ reason });
+    setCounts(this.#metrics.nodeVerdicts, METRICS.nodeVerdicts, new Map<NodeVerdict["kind"], number>());
+  }
+
+  migrationEnded(migration: MigrationFact): void {
+    const outcome = migration.succeeded ? "succeeded" : migration.deleting ? "aborted" : "failed";
+    this.#metrics.migrations.inc({ outcome });
+  }
+
+  /** Brings up to date what only has a meaning at the moment it is read. */
+  scrape(now: Scraped): void {
+    this.#metrics.leader.set(now.leading ? 1 : 0);
+    this.#metrics.leaderEpoch.set(now.epoch);
+    for (const [source, state] of Object.entries(now.sources)) {
+      this.#metrics.sourceSynced.set({ source }, state.synced ? 1 : 0);
+      if (state.synced)
+        this.#metrics.sourceStaleness.set({ source }, Math.max(0, now.nowMs - state.asOfMs) / 1000);
+    }
+    const phases = new Map<FencingPhase, number>();
+    for (const { status } of now.fencings) phases.set(status.phase, (phases.get(status.phase) ?? 0) + 1);
+    setCounts(this.#metrics.fencings, METRICS.fencings, phases);
+  }
+}
