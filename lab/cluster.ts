@@ -45,7 +45,7 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
-/** Fifty nodes register in about two seconds; the rest is room for a busy machine. */
+/** Fifty nodes register in about ten seconds on two cores; the rest is room for a busy machine. */
 const NODES_READY_DEADLINE_MS = 120_000;
 const REQUEST_DEADLINE_MS = 30_000;
 
