@@ -10,7 +10,7 @@ import type { EffectFailure } from "./guarded-request.ts";
 import { DONE, ended, outcomeOf, type PerformedStep } from "./outcome.ts";
 
 /** How often the end is written before it is left to the next turn, which then reads the device again. */
-export const MAX_RECORD_TRIES = 5;
+const MAX_RECORD_TRIES = 5;
 /** Pause before the next try where the API server did not answer well; doubles each time. */
 const RECORD_PAUSE_MS = 200;
 

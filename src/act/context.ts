@@ -37,7 +37,7 @@ export interface NodeReading {
 }
 
 /** The facts' side of acting: our own writes are seen at once, and a node can be read anew. `observe/` implements it. */
-export interface FactsPort {
+interface FactsPort {
   applyOwnWrite(resource: OwnWritable, raw: unknown): void;
   /** `key` is `namespace/name`, or the name alone for cluster-scoped objects. */
   applyOwnDelete(resource: OwnWritable, key: string, uid: string): void;

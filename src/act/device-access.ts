@@ -13,7 +13,7 @@ import { type Caller, type Effect, type EffectFailure, send } from "./guarded-re
 import { corePath } from "./resource-path.ts";
 
 /** How to reach one node's device; one member for each method. */
-export type DeviceAccess = { readonly method: "Redfish"; readonly redfish: RedfishAccess };
+type DeviceAccess = { readonly method: "Redfish"; readonly redfish: RedfishAccess };
 
 export type OpenDevice = (access: DeviceAccess, clock: Clock) => FenceDevice;
 

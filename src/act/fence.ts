@@ -122,7 +122,6 @@ async function tryDevice(
       context.log.info({ node: fencing.nodeName, level: level.name, ...progress }, "fence device");
     },
   });
-  if (!context.leadership.valid()) return { kind: "stale", why: "leadership has ended" };
   return result.outcome === "off"
     ? confirm(step, { result, label: target.device.label }, context)
     : { kind: "ended", end: endWithoutProof(result, spared) };

@@ -26,7 +26,7 @@ export interface AttemptStart {
 }
 
 /** Longest answer kept; the CRD refuses one longer than 512 characters. */
-export const MAX_ANSWER_CHARS = 300;
+const MAX_ANSWER_CHARS = 300;
 /** Longest detail of a proof kept, for the same reason. */
 export const MAX_DETAIL_CHARS = 500;
 

@@ -45,7 +45,8 @@ export async function performOpenFencing(step: OpenFencingStep, context: ActCont
       },
     },
   });
-  if (!created.ok) return outcomeOf(created);
+  // There already: an earlier request of ours arrived although its answer did not.
+  if (!created.ok) return created.kind === "alreadyExists" ? DONE : outcomeOf(created);
   context.facts.applyOwnWrite("fencings", created.value);
   return DONE;
 }

@@ -47,7 +47,7 @@ interface Reading {
 }
 
 /** Reads a Node object as the server returns it; undefined where it is none. */
-export function parseFreshNode(raw: unknown): FreshNode | undefined {
+function parseFreshNode(raw: unknown): FreshNode | undefined {
   const parsed = node.safeParse(raw);
   if (!parsed.success) return undefined;
   const { metadata, spec, status } = parsed.data;

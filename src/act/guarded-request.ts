@@ -2,7 +2,7 @@
 import type { ApiFailure, ApiOutcome, ApiRequest, ApiTransport } from "../kube/transport.ts";
 
 /** The right to act, as held by this replica. `run/` implements it. */
-export interface LeadershipPort {
+interface LeadershipPort {
   /** Grows with every leadership; stamped into every ledger write. */
   readonly epoch: number;
   /** Whether the right is still surely ours. Once false it stays false. */
@@ -18,7 +18,7 @@ export interface Caller {
 }
 
 /** Nothing was sent, since leadership had ended. */
-export interface NotLeading {
+interface NotLeading {
   readonly ok: false;
   readonly kind: "stale";
   readonly status: undefined;
@@ -29,7 +29,7 @@ export type EffectFailure = ApiFailure | NotLeading;
 export type Effect<T> = { readonly ok: true; readonly value: T } | EffectFailure;
 
 /** How long one request of a step may take. Short enough that a hung API server replica does not hold a step for long. */
-export const ACT_DEADLINE_MS = 10_000;
+const ACT_DEADLINE_MS = 10_000;
 
 const NOT_LEADING: NotLeading = {
   ok: false,

@@ -7,8 +7,8 @@ import { DONE, ended, outcomeOf, type PerformedStep } from "./outcome.ts";
 import { kubeVirtPath, splitKey } from "./resource-path.ts";
 
 /** By these labels a migration is known to be ours, and for which VMI and purpose it was made. */
-export const MIGRATION_PURPOSE_LABEL = "holdfast.dev/purpose";
-export const MIGRATION_VMI_UID_LABEL = "holdfast.dev/vmi-uid";
+const MIGRATION_PURPOSE_LABEL = "holdfast.dev/purpose";
+const MIGRATION_VMI_UID_LABEL = "holdfast.dev/vmi-uid";
 
 /** virt-api's words where a migration of the VMI is under way; it answers 400 before storage could answer 409. */
 const IN_FLIGHT = /in-flight migration detected/i;

@@ -9,9 +9,9 @@ import { DONE, ended, outcomeOf, type PerformedStep } from "./outcome.ts";
 import { protectionPath } from "./resource-path.ts";
 
 /** Names the policy an HAVirtualMachine was made by; one without it was written by a person. */
-export const POLICY_LABEL = "holdfast.dev/policy";
+const POLICY_LABEL = "holdfast.dev/policy";
 /** The generation of that policy's template it was made from. */
-export const POLICY_GENERATION_ANNOTATION = "holdfast.dev/policy-generation";
+const POLICY_GENERATION_ANNOTATION = "holdfast.dev/policy-generation";
 
 /** Owner of the fields that come from a template, apart from the operator's statuses. */
 const POLICY_FIELD_MANAGER = "holdfast-policy";

@@ -5,7 +5,7 @@ import { OUT_OF_SERVICE_TAINT } from "../model/node.ts";
 import type { PodRef, ReleaseStep } from "../model/plan.ts";
 import type { ActContext } from "./context.ts";
 import { deleteByUID } from "./delete-by-uid.ts";
-import { ended, outcomeOf, type PerformedStep } from "./outcome.ts";
+import { DONE, ended, outcomeOf, type PerformedStep } from "./outcome.ts";
 import { contradictionOf } from "./proof-check.ts";
 import { corePath } from "./resource-path.ts";
 
@@ -18,7 +18,8 @@ export async function performRelease(step: ReleaseStep, context: ActContext): Pr
   const obstacle = await obstacleTo(step.proof, context);
   if (obstacle !== undefined) return obstacle;
   const ends = await Promise.all(step.pods.map((pod) => deletePod(pod, context)));
-  return ends.reduce(worse, ended("unchanged", "no pod was left to delete"));
+  // A pod that is gone already is as good as deleted.
+  return ends.reduce(worse, DONE);
 }
 
 async function obstacleTo(proof: FenceProof, context: ActContext): Promise<PerformedStep | undefined> {

@@ -1,7 +1,7 @@
 // Where the objects we write live on the API server. Knows paths only.
 import { API_VERSION } from "../api/kind.ts";
 
-export const NODES = "/api/v1/nodes";
+const NODES = "/api/v1/nodes";
 export const NODE_FENCINGS = `/apis/${API_VERSION}/nodefencings`;
 
 /** Path of a node. */

@@ -227,6 +227,20 @@ describe("a node that shows life", () => {
     });
   }
 
+  it("is believed by either sign: a changed Lease counts whatever the time it was seen to change", async () => {
+    const { scene, device } = sceneWith();
+    scene.fencing();
+    const context = scene.context();
+    const refreshNode: typeof context.facts.refreshNode = async (node) => {
+      const read = await context.facts.refreshNode(node);
+      return read.ok ? { ...read, value: { ...read.value, leaseChanged: true } } : read;
+    };
+    const seeing = { ...context, facts: { ...context.facts, refreshNode } };
+    const step = { kind: "Fence", fencing: scene.fencingFact(), level: LEVEL, mayPowerOff: true } as const;
+    expect(await scene.finish(performFence(step, seeing))).toMatchObject({ outcome: "refused" });
+    expect(device.requests).toEqual([]);
+  });
+
   it("is shot all the same when it has no Lease and the node controller calls it Unknown", async () => {
     const { scene } = sceneWith();
     scene.api.objects.drop(LEASE_PATH);
@@ -482,6 +496,17 @@ describe("leadership that ends", () => {
     expect(await fence(scene)).toMatchObject({ outcome: "stale" });
     expect(device.requests).toEqual([]);
     expect(scene.ledger.attempts).toMatchObject([{ outcome: "Started" }]);
+  });
+
+  it("while the node is looked at once more stops it as well", async () => {
+    const { scene, device } = sceneWith();
+    scene.fencing();
+    scene.api.intercept = ({ path }) => {
+      if (path === LEASE_PATH) scene.leading = false;
+      return undefined;
+    };
+    expect(await fence(scene)).toMatchObject({ outcome: "stale" });
+    expect(device.requests).toEqual([]);
   });
 
   it("between the two readings leaves no proof of ours", async () => {

@@ -33,7 +33,9 @@ describe("opening a fencing", () => {
     const scene = new ActScene();
     const step = sampleSteps(scene).OpenFencing;
     await performStep(step, scene.context());
-    expect(await performStep(step, scene.context())).toMatchObject({ outcome: "unchanged" });
+    const before = scene.api.objects.peek(`${FENCINGS}/nf-worker-1-2`);
+    expect(await performStep(step, scene.context())).toEqual({ outcome: "done" });
+    expect(scene.api.objects.peek(`${FENCINGS}/nf-worker-1-2`)).toEqual(before);
   });
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { performStep } from "../../src/act/performer.ts";
 import type { Step } from "../../src/model/plan.ts";
+import { readProtection } from "../../src/observe/facts/protection.ts";
 import { ActScene } from "./act-fixture.ts";
 import { POLICY, PROTECTION, PROTECTION_STATUS, sampleSteps } from "./sample-steps.ts";
 
@@ -83,6 +84,13 @@ describe("a protection that a policy wants", () => {
     });
     expect(scene.api.seen.at(-1)).toMatchObject({ query: { fieldManager: "holdfast-policy", force: true } });
     expect(scene.ownWrites).toEqual(["protections/db"]);
+  });
+
+  it("is known again by the facts as that policy's, of that generation", async () => {
+    const scene = new ActScene();
+    await performStep(sampleSteps(scene).ApplyProtection, scene.context());
+    const read = readProtection(scene.api.objects.peek(HAVM));
+    expect(read).toMatchObject({ fact: { madeByPolicy: "gold", policyGeneration: 4, vmKey: "prod/db" } });
   });
 
   it("is brought up to the template, and left as it is once it is", async () => {

@@ -25,6 +25,23 @@ describe("every step", () => {
       expect(device.seen).toEqual([]);
     });
 
+    it(`${kind}: sends nothing more once leadership ends with one of its requests`, async () => {
+      const scene = new ActScene();
+      const device = new FakeDevice(scene.clock);
+      scene.device = device;
+      const step = sampleSteps(scene)[kind];
+      let sentBefore = 0;
+      scene.api.intercept = () => {
+        if (scene.leading) sentBefore = scene.api.seen.length;
+        scene.leading = false;
+        return undefined;
+      };
+      await scene.finish(performStep(step, scene.context()));
+      const sentAfter = scene.api.seen.slice(sentBefore).filter(({ query }) => query !== BY_FACTS.query);
+      expect(sentAfter).toEqual([]);
+      expect(device.requests).toEqual([]);
+    });
+
     it(`${kind}: bounds every request by a deadline and by our leadership`, async () => {
       const scene = new ActScene();
       const step = sampleSteps(scene)[kind];

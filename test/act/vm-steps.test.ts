@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { performStep } from "../../src/act/performer.ts";
 import type { CreateMigrationStep, Step } from "../../src/model/plan.ts";
+import { readMigration } from "../../src/observe/facts/migration.ts";
 import { refusing } from "../support/fake-api.ts";
 import { ActScene } from "./act-fixture.ts";
 
@@ -136,6 +137,14 @@ describe("a migration", () => {
     });
     expect(metadata).not.toHaveProperty("ownerReferences");
     expect(made.ownWrites).toEqual(["migrations/holdfast-db-1"]);
+  });
+
+  it("is known again as ours by the facts, with its purpose and its VMI", async () => {
+    const made = scene();
+    await perform(made, MIGRATE);
+    const raw = made.api.objects.peek(`${MIGRATIONS}/holdfast-db-1`);
+    const read = readMigration(raw, { seenAtMs: 0, seenAtWallMs: 0, previous: undefined });
+    expect(read).toMatchObject({ fact: { purpose: "Evacuation", forVMI: "vmi-uid", vmiKey: "prod/db" } });
   });
 
   it("goes to a target where one is asked for", async () => {
