@@ -37,7 +37,7 @@ export class PodSync {
   }
 
   run(): void {
-    const { door, life, delays, runtime, nodeName } = this.#options;
+    const { door, life, delays, runtime, volumes, nodeName } = this.#options;
     runtime.onExit = (sandbox) => this.#queue.mark(sandbox.uid);
     const pods = new Mirror<Pod>(door, {
       path: "/api/v1/pods",
@@ -48,7 +48,9 @@ export class PodSync {
         deleted: (pod) => this.#forgetPod(pod),
         // Whatever runs here and is not listed was deleted while this kubelet could not see it.
         synced: () => {
-          for (const { uid } of runtime.all()) this.#queue.mark(uid);
+          for (const uid of [...runtime.all().map((sandbox) => sandbox.uid), ...volumes.podUids]) {
+            this.#queue.mark(uid);
+          }
         },
       },
     });

@@ -27,6 +27,11 @@ export class VolumesInUse {
     this.#options = options;
   }
 
+  /** Pods that have volumes mounted here, or mean to. */
+  get podUids(): readonly string[] {
+    return [...this.#options.mounts.keys()];
+  }
+
   /** In the attach/detach controller's spelling, sorted. */
   get volumes(): readonly string[] {
     return [...new Set([...this.#options.mounts.values()].flat())].sort();

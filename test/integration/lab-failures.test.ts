@@ -6,6 +6,7 @@ import {
   pause,
   recoverDeadNode,
   removeOutOfServiceTaint,
+  taintOutOfService,
   useCluster,
 } from "./lab-cluster-fixture.ts";
 
@@ -118,6 +119,45 @@ describe("a kubelet that was dead", () => {
     expect(next.metadata.uid).not.toBe(vm.uid);
     expect(lab().oracle.history(vm.key)[0]?.end).toBe("shutdown");
     expect(lab().oracle.overlaps).toEqual([]);
+  });
+});
+
+describe("the API server goes away", () => {
+  it("and comes back: nodes, guests and their signs of life have outlasted it", async () => {
+    const vm = await startVM("outlasts");
+    await lab().controlPlane.stopApiServer();
+    await pause(3_000);
+    stillRuns(vm);
+    await lab().controlPlane.startApiServer();
+    await waitFor("both signs of life are back", async () => {
+      const { kubelet, virtHandler } = await beating(vm.node.name);
+      return kubelet && virtHandler ? true : undefined;
+    });
+    stillRuns(vm);
+    expect(lab().oracle.outages(vm.key)).toEqual([]);
+    expect(lab().oracle.unsafeWrites).toEqual([]);
+  });
+});
+
+describe("a live node that is wrongly declared out of service", () => {
+  it("loses its pods in good order, virt-handler's too, which says that it takes no more VMs", async () => {
+    const vm = await startVM("evicted");
+    await taintOutOfService(lab(), vm.node.name);
+    const next = await lab().waitForRunning(vm.key, { except: vm.uid });
+    expect(next.status?.nodeName).not.toBe(vm.node.name);
+    await waitFor("the node is labelled unschedulable", (saw) => {
+      const label = lab().view.nodes.get(vm.node.name)?.metadata.labels?.["kubevirt.io/schedulable"];
+      saw(label);
+      return label === "false" ? true : undefined;
+    });
+    expect(lab().oracle.overlaps).toEqual([]);
+    expect(lab().oracle.unsafeWrites.map(({ kind }) => kind)).toContain("outOfServiceTaint");
+    await removeOutOfServiceTaint(lab(), vm.node.name);
+    await waitFor("virt-handler is back", () =>
+      lab().view.nodes.get(vm.node.name)?.metadata.labels?.["kubevirt.io/schedulable"] === "true"
+        ? true
+        : undefined,
+    );
   });
 });
 
