@@ -2,22 +2,26 @@
 import type { DecisionPolicy } from "../model/decision-policy.ts";
 import { isClosed, type FencingFact } from "../model/fencing.ts";
 import type { Instant } from "../model/clock.ts";
-import type { NodeVerdict } from "../model/node-verdict.ts";
-import type { Plan } from "../model/plan.ts";
-import type { ProtectionFact } from "../model/protection.ts";
-import type { NodeConclusion, Snapshot, SourceName } from "../model/snapshot.ts";
+import type { Plan, Step } from "../model/plan.ts";
+import type { ProtectionFact, ProtectionStatus } from "../model/protection.ts";
+import type { NodeConclusion, Snapshot } from "../model/snapshot.ts";
+import { protectionsToLookAt } from "./affected.ts";
 import { conditionsOf } from "./condition.ts";
 import { sameData } from "../model/equal.ts";
-import { decideEvacuations, isToBeEmptied, MigrationSlots } from "./evacuation.ts";
+import { decideEvacuations, isToBeEmptied } from "./evacuation.ts";
 import { decideFailbacks } from "./failback.ts";
 import { decideFencings } from "./fencing.ts";
 import { judgeNodes } from "./judge-node.ts";
+import { MigrationSlots } from "./migration-slots.ts";
 import { decideOptIns } from "./opt-in.ts";
 import { canHost, findCandidates } from "./placement.ts";
 import { nextRecords } from "./records.ts";
 import { decideRestarts } from "./restarts.ts";
+import { liftOrphanedTaints } from "./returning.ts";
 import { candidatesOf, judgeStanding } from "./standing.ts";
+import { statusEvents } from "./status-events.ts";
 import { judgeStorm } from "./storm.ts";
+import { subjectOf } from "./subject.ts";
 import { decideTopologyStatuses, topologiesByNode } from "./topologies.ts";
 import { PlanDraft, type Turn } from "./turn.ts";
 
@@ -29,26 +33,27 @@ import { PlanDraft, type Turn } from "./turn.ts";
 export function decide(snapshot: Snapshot, policy: DecisionPolicy, now: Instant): Plan {
   const unsynced = Object.entries(snapshot.sources).filter(([, source]) => !source.synced);
   if (unsynced.length > 0) {
-    const names = unsynced.map(([name]) => name as SourceName).join(", ");
+    const names = unsynced.map(([name]) => name).join(", ");
     return notJudged(`nothing is judged before every source is synced; waiting for: ${names}`);
   }
-  const turn = beginTurn(snapshot, policy, now);
-  const conclusions = { nodes: concludeNodes(turn), candidates: turn.candidates };
+  const { turn, nodes } = beginTurn(snapshot, policy, now);
   decideTopologyStatuses(turn);
   decideFencings(turn);
+  liftOrphanedTaints(turn);
   const slots = new MigrationSlots(turn);
   decideEvacuations(turn, slots);
   decideFailbacks(turn, slots);
   decideRestarts(turn);
   decideOptIns(turn);
-  for (const protection of protectionsToLookAt(turn, conclusions.nodes)) decideStatus(turn, protection);
+  for (const protection of protectionsToLookAt(turn, nodes)) decideStatus(turn, protection);
+  const { steps, refusals, lookAgainAtMs } = turn.plan;
   return {
-    steps: turn.plan.steps,
-    refusals: turn.plan.refusals,
+    steps,
+    refusals,
     verdicts: turn.verdicts,
     notJudged: undefined,
-    lookAgainAtMs: turn.plan.lookAgainAtMs,
-    conclusions,
+    lookAgainAtMs,
+    conclusions: { nodes, candidates: turn.candidates, unwritten: unwrittenBy(snapshot, steps) },
   };
 }
 
@@ -63,12 +68,14 @@ function notJudged(why: string): Plan {
   };
 }
 
-function beginTurn(snapshot: Snapshot, policy: DecisionPolicy, now: Instant): Turn {
+interface Beginning {
+  readonly turn: Turn;
+  readonly nodes: ReadonlyMap<string, NodeConclusion>;
+}
+
+function beginTurn(snapshot: Snapshot, policy: DecisionPolicy, now: Instant): Beginning {
   const plan = new PlanDraft();
-  const openFencings = new Map<string, FencingFact>();
-  for (const fencing of snapshot.fencings.values()) {
-    if (!isClosed(fencing)) openFencings.set(fencing.nodeName, fencing);
-  }
+  const openFencings = openFencingsOf(snapshot);
   const verdicts = judgeNodes({ snapshot, policy, nowMs: now.monotonicMs, plan }, openFencings);
   const hosts = new Map<string, boolean>();
   for (const node of snapshot.nodes.values()) {
@@ -83,16 +90,34 @@ function beginTurn(snapshot: Snapshot, policy: DecisionPolicy, now: Instant): Tu
     openFencings,
     topologies: topologiesByNode(snapshot),
     hosts,
-    storm: judgeStorm(verdicts, openFencings, policy),
+    storm: judgeStorm({ snapshot, policy, verdicts, openFencings }),
     candidates: new Map<string, readonly string[]>(),
   };
-  return { ...partial, candidates: findCandidates(snapshot, hosts, concludeNodes(partial)) };
+  const nodes = concludeNodes(partial);
+  return { turn: { ...partial, candidates: findCandidates(snapshot, hosts, nodes) }, nodes };
+}
+
+/** One open fencing per node; of several the one that is about the node as it is now. */
+function openFencingsOf(snapshot: Snapshot): ReadonlyMap<string, FencingFact> {
+  const open = new Map<string, FencingFact>();
+  for (const fencing of snapshot.fencings.values()) {
+    if (isClosed(fencing)) continue;
+    const other = open.get(fencing.nodeName);
+    if (other === undefined || isMoreTimely(snapshot, fencing, other)) open.set(fencing.nodeName, fencing);
+  }
+  return open;
+}
+
+function isMoreTimely(snapshot: Snapshot, fencing: FencingFact, other: FencingFact): boolean {
+  const node = snapshot.nodes.get(fencing.nodeName);
+  const isAbout = (one: FencingFact): boolean => one.nodeUID === node?.uid && one.bootID === node.bootID;
+  return isAbout(fencing) === isAbout(other) ? fencing.name < other.name : isAbout(fencing);
 }
 
 function concludeNodes(turn: Turn): Map<string, NodeConclusion> {
   const conclusions = new Map<string, NodeConclusion>();
   for (const node of turn.snapshot.nodes.values()) {
-    const verdict: NodeVerdict["kind"] = turn.verdicts.get(node.name)?.kind ?? "unknown";
+    const verdict = turn.verdicts.get(node.name)?.kind ?? "unknown";
     // A suspicion that passes must not stir the statuses of a whole node.
     const kind = verdict === "suspect" ? "healthy" : verdict;
     const emptied = isToBeEmptied(turn, node) ? "emptied" : "";
@@ -105,57 +130,15 @@ function concludeNodes(turn: Turn): Map<string, NodeConclusion> {
   return conclusions;
 }
 
-/** HAVirtualMachines whose status may have to say something new: by what changed, or all where the rules did. */
-function protectionsToLookAt(
-  turn: Turn,
-  nodes: ReadonlyMap<string, NodeConclusion>,
-): Iterable<ProtectionFact> {
-  const { snapshot } = turn;
-  const { last, changes } = snapshot;
-  if (last === undefined || changes.everything || changes.rules) return snapshot.protections.values();
-  const vmKeys = new Set(changes.vmKeys);
-  for (const [name, conclusion] of nodes) {
-    if (last.nodes.get(name)?.word === conclusion.word) continue;
-    for (const key of snapshot.index.vmisByNode.get(name) ?? []) vmKeys.add(key);
-  }
-  for (const [key, candidates] of turn.candidates) {
-    const before = last.candidates.get(key);
-    if (before === candidates || (before !== undefined && looksTheSame(before, candidates))) continue;
-    for (const vmKey of snapshot.index.vmsByConstraints.get(key) ?? []) vmKeys.add(vmKey);
-  }
-  const found = new Set<ProtectionFact>();
-  for (const vmKey of vmKeys) {
-    for (const key of snapshot.index.protectionsByVM.get(vmKey) ?? []) {
-      const protection = snapshot.protections.get(key);
-      if (protection !== undefined) found.add(protection);
-    }
-  }
-  for (const key of snapshot.index.unsettled) {
-    const protection = snapshot.protections.get(key);
-    if (protection !== undefined) found.add(protection);
-  }
-  return found;
-}
-
-/** Two candidate lists that no status tells apart: both full (only "at least" is said), or the same nodes. */
-function looksTheSame(a: readonly string[], b: readonly string[]): boolean {
-  return (
-    (a.length > MAX_TOLD && b.length > MAX_TOLD) ||
-    (a.length === b.length && a.every((node) => b.includes(node)))
-  );
-}
-
-/** Lists longer than this are told as "at least" wherever the VM is. */
-const MAX_TOLD = 3;
-
 function decideStatus(turn: Turn, protection: ProtectionFact): void {
-  const vm = turn.snapshot.vms.get(protection.vmKey);
-  const vmi = turn.snapshot.vmis.get(protection.vmKey);
-  const subject = { turn, protection, vm, vmi };
+  if (protection.deleting) return;
+  const subject = subjectOf(turn, protection);
+  const { vmi } = subject;
   const candidates = candidatesOf(subject);
   const records = nextRecords(subject);
+  if (isMidFailover(protection, records.failover)) return;
   const judgements = judgeStanding(subject, candidates, records.failover);
-  const status = {
+  const status: ProtectionStatus = {
     observedGeneration: protection.generation,
     conditions: conditionsOf(
       judgements,
@@ -168,5 +151,28 @@ function decideStatus(turn: Turn, protection: ProtectionFact): void {
     ...records,
     ...(candidates === undefined ? {} : { candidates }),
   };
-  if (!sameData(status, protection.status)) turn.plan.add({ kind: "WriteProtection", protection, status });
+  if (sameData(status, protection.status)) return;
+  turn.plan.add({ kind: "WriteProtection", protection, status, events: statusEvents(subject, status) });
+}
+
+/**
+ * While a failover goes its way its status stands: the new instance passes through many states within seconds, and a
+ * hundred VMs of a node would each write them all. It is written again when something blocks it, and when it is over.
+ */
+function isMidFailover({ status, generation }: ProtectionFact, next: ProtectionStatus["failover"]): boolean {
+  return next !== undefined && sameData(next, status.failover) && status.observedGeneration === generation;
+}
+
+/** VMs whose objects of ours the plan changes. */
+function unwrittenBy(snapshot: Snapshot, steps: readonly Step[]): ReadonlySet<string> {
+  const vmKeys = new Set<string>();
+  for (const step of steps) {
+    if (step.kind === "WriteProtection") vmKeys.add(step.protection.vmKey);
+    if (step.kind === "ApplyProtection") vmKeys.add(`${step.namespace}/${step.vmName}`);
+    if (step.kind === "DeleteProtection") {
+      const vmKey = snapshot.protections.get(`${step.namespace}/${step.name}`)?.vmKey;
+      if (vmKey !== undefined) vmKeys.add(vmKey);
+    }
+  }
+  return vmKeys;
 }

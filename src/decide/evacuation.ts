@@ -1,18 +1,11 @@
 // Cordon means: live-migrate every VM in our care away, the important first, within KubeVirt's slots; uncordon means stop.
 import type { ProtectionFact } from "../model/protection.ts";
-import {
-  isFinal,
-  type KubeVirtConfig,
-  type MigrationFact,
-  type MigrationPurpose,
-  type VMIFact,
-} from "../model/virtual-machine.ts";
+import { isFinal, type KubeVirtConfig, type MigrationFact, type VMIFact } from "../model/virtual-machine.ts";
 import { isOutOfService, type NodeFact } from "../model/node.ts";
-import { derivedName } from "./text.ts";
+import { vmEvents } from "./event.ts";
+import type { MigrationSlots } from "./migration-slots.ts";
+import { abort, migrationStep, nextAttemptAtMs, sourceOf, unfinishedMigrationOf } from "./migrations.ts";
 import { protectedOn, type Turn } from "./turn.ts";
-
-/** A failed migration is tried again no later than this after it failed. */
-const MAX_BACKOFF_MS = 600_000;
 
 /** The taint key by which KubeVirt can be told to evacuate on cordon by itself. */
 const UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable";
@@ -20,41 +13,12 @@ const UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable";
 /** What is known of moving one VM off its cordoned node. */
 export type EvacuationState =
   | { readonly kind: "migrating"; readonly migration: MigrationFact }
-  | { readonly kind: "restarting" }
+  /** It is going down, by us or by itself. */
+  | { readonly kind: "ending" }
   | { readonly kind: "waiting"; readonly why: string }
   | { readonly kind: "refused"; readonly why: string }
   | { readonly kind: "due" }
   | { readonly kind: "restartDue" };
-
-/** Free migration slots: what KubeVirt allows less what is under way, whoever started it. */
-export class MigrationSlots {
-  #cluster: number;
-  #outbound = new Map<string, number>();
-  #perNode: number;
-
-  constructor(turn: Turn) {
-    const { kubeVirt, index, migrations, vmis } = turn.snapshot;
-    const allowed = Math.min(
-      kubeVirt.parallelMigrationsPerCluster,
-      turn.policy.maxConcurrentMigrations ?? kubeVirt.parallelMigrationsPerCluster,
-    );
-    this.#cluster = allowed - index.unfinishedMigrations.size;
-    this.#perNode = kubeVirt.parallelOutboundMigrationsPerNode;
-    for (const key of index.unfinishedMigrations) {
-      const source = vmis.get(migrations.get(key)?.vmiKey ?? "")?.nodeName;
-      if (source !== undefined) this.#outbound.set(source, (this.#outbound.get(source) ?? 0) + 1);
-    }
-  }
-
-  /** Takes a slot for a migration away from `node`; false when none is free. */
-  take(node: string): boolean {
-    const outbound = this.#outbound.get(node) ?? 0;
-    if (this.#cluster <= 0 || outbound >= this.#perNode) return false;
-    this.#cluster -= 1;
-    this.#outbound.set(node, outbound + 1);
-    return true;
-  }
-}
 
 /** Whether the node is to be emptied: cordoned, alive, and not on its way out by fencing. */
 export function isToBeEmptied(turn: Turn, node: NodeFact): boolean {
@@ -71,7 +35,10 @@ export function isToBeEmptied(turn: Turn, node: NodeFact): boolean {
 export function decideEvacuations(turn: Turn, slots: MigrationSlots): void {
   for (const node of turn.snapshot.nodes.values()) {
     if (!isToBeEmptied(turn, node)) continue;
-    for (const protection of protectedOn(turn, node.name)) evacuate(turn, protection, node, slots);
+    for (const protection of protectedOn(turn, node.name)) {
+      // Taken for lost until it is heard: a migration away from a dead node would only hold a slot.
+      if (protection.status.failover === undefined) evacuate(turn, protection, node, slots);
+    }
   }
   abortPointless(turn);
 }
@@ -82,13 +49,11 @@ function evacuate(turn: Turn, protection: ProtectionFact, node: NodeFact, slots:
   const state = evacuationState(turn, protection, vmi);
   switch (state.kind) {
     case "migrating":
-      if (turn.now.monotonicMs - state.migration.firstSeenMs >= protection.evacuation.timeoutMs) {
-        abort(turn, state.migration, "evacuation.timeout has passed");
-      } else {
-        turn.plan.lookAgain(state.migration.firstSeenMs + protection.evacuation.timeoutMs);
-      }
+      giveUpLate(turn, protection, vmi, state.migration);
       return;
     case "due":
+      // A node that is late may be dead: nothing is begun there until it is heard again.
+      if (turn.verdicts.get(node.name)?.kind === "suspect") return;
       if (slots.take(node.name)) {
         turn.plan.add(migrationStep(turn, vmi, "Evacuation", protection.evacuation.targetSelector));
       } else {
@@ -100,35 +65,68 @@ function evacuate(turn: Turn, protection: ProtectionFact, node: NodeFact, slots:
       }
       return;
     case "restartDue":
-      turn.plan.add({ kind: "RestartVM", vmKey: protection.vmKey, vmiUID: vmi.uid });
+      restart(turn, vmi, "it cannot be live-migrated off its cordoned node");
       return;
     case "refused":
       turn.plan.refuse(`vm/${protection.vmKey}`, "NotMigratable", state.why);
       return;
     case "waiting":
-    case "restarting":
+    case "ending":
       return;
   }
 }
 
+/** A migration that takes longer than its policy allows is called off, or the VM restarted where the policy says so. */
+function giveUpLate(turn: Turn, protection: ProtectionFact, vmi: VMIFact, migration: MigrationFact): void {
+  const untilMs = migration.firstSeenMs + protection.evacuation.timeoutMs;
+  if (turn.now.monotonicMs < untilMs) {
+    turn.plan.lookAgain(untilMs);
+    return;
+  }
+  if (sourceOf(vmi, migration) === undefined) return;
+  if (mayRestart(turn, protection, vmi))
+    restart(turn, vmi, "its live migration took longer than evacuation.timeout");
+  else abort(turn, migration, "evacuation.timeout has passed");
+}
+
+function restart(turn: Turn, vmi: VMIFact, why: string): void {
+  turn.plan.add({
+    kind: "RestartVM",
+    vmKey: vmi.key,
+    vmiUID: vmi.uid,
+    events: vmEvents(turn, vmi.key, {
+      type: "Warning",
+      reason: "RestartedForEvacuation",
+      message: `restarted on another node, since ${why}`,
+    }),
+  });
+}
+
+/** Whether policy and run strategy let the VM be restarted elsewhere; KubeVirt refuses to restart a VM of strategy Once. */
+function mayRestart(turn: Turn, protection: ProtectionFact, vmi: VMIFact): boolean {
+  const strategy = turn.snapshot.vms.get(vmi.key)?.runStrategy;
+  return (
+    protection.evacuation.strategy === "LiveMigrateOrRestart" &&
+    (strategy === "Always" || strategy === "RerunOnFailure" || strategy === "Manual") &&
+    hasPlaceElsewhere(turn, vmi)
+  );
+}
+
 /** Where the VM stands on its way off the cordoned node. */
 export function evacuationState(turn: Turn, protection: ProtectionFact, vmi: VMIFact): EvacuationState {
-  const { strategy } = protection.evacuation;
-  if (isFinal(vmi) || vmi.deleting) return { kind: "restarting" };
+  if (isFinal(vmi) || vmi.deleting) return { kind: "ending" };
   const running = unfinishedMigrationOf(turn, vmi.key);
   if (running?.purpose === "Evacuation") return { kind: "migrating", migration: running };
   if (running !== undefined)
-    return { kind: "waiting", why: `migration ${running.name} of somebody else is under way` };
-  if (strategy === "None")
+    return { kind: "waiting", why: `migration ${running.name}, not of this evacuation, is under way` };
+  if (protection.evacuation.strategy === "None")
     return { kind: "refused", why: "evacuation.strategy is None: it stays on the cordoned node" };
   const other = otherEvacuator(turn, vmi);
   if (other !== undefined) return { kind: "waiting", why: other };
   if (vmi.phase !== "Running") return { kind: "waiting", why: `it is ${vmi.phase}, not yet Running` };
-  const blocked = whyNotMigratable(turn, protection, vmi);
-  if (blocked !== undefined) {
-    if (strategy !== "LiveMigrateOrRestart") return { kind: "refused", why: blocked };
-    return hasPlaceElsewhere(turn, vmi) ? { kind: "restartDue" } : { kind: "refused", why: blocked };
-  }
+  const blocked = whyNotMigratable(turn, vmi);
+  if (blocked !== undefined)
+    return mayRestart(turn, protection, vmi) ? { kind: "restartDue" } : { kind: "refused", why: blocked };
   const againAtMs = nextAttemptAtMs(turn, vmi, "Evacuation");
   if (turn.now.monotonicMs < againAtMs) {
     turn.plan.lookAgain(againAtMs);
@@ -143,20 +141,18 @@ function otherEvacuator(turn: Turn, vmi: VMIFact): string | undefined {
   const evictionStrategy = vmi.evictionStrategy ?? config.evictionStrategy;
   const kubeVirtActs = evictionStrategy === "LiveMigrate" || evictionStrategy === "LiveMigrateIfPossible";
   if (!kubeVirtActs || vmi.liveMigratable?.status === false) return undefined;
-  if (vmi.evacuationNodeName !== undefined) return "KubeVirt's own drain is moving it";
+  if (vmi.evacuationNodeName === vmi.nodeName) return "KubeVirt's own drain is moving it";
   if (config.nodeDrainTaintKey === UNSCHEDULABLE_TAINT)
     return "KubeVirt is configured to evacuate on cordon by itself";
   return undefined;
 }
 
 /** Why the VM cannot be live-migrated now, in KubeVirt's words or ours; undefined when it can. */
-export function whyNotMigratable(turn: Turn, protection: ProtectionFact, vmi: VMIFact): string | undefined {
+export function whyNotMigratable(turn: Turn, vmi: VMIFact): string | undefined {
   if (vmi.liveMigratable?.status === false) {
     return `KubeVirt cannot live-migrate it: ${vmi.liveMigratable.reason}: ${vmi.liveMigratable.message}`;
   }
-  if (!hasPlaceElsewhere(turn, vmi)) return `no other node can host it`;
-  if (protection.deleting) return "its HAVirtualMachine is being deleted";
-  return undefined;
+  return hasPlaceElsewhere(turn, vmi) ? undefined : "no other node can host it";
 }
 
 function hasPlaceElsewhere(turn: Turn, vmi: VMIFact): boolean {
@@ -165,68 +161,12 @@ function hasPlaceElsewhere(turn: Turn, vmi: VMIFact): boolean {
   return (turn.candidates.get(vm.constraints.key) ?? []).some((node) => node !== vmi.nodeName);
 }
 
-/** The unfinished migration of a VM, ours or another's; ours first. */
-export function unfinishedMigrationOf(turn: Turn, vmKey: string): MigrationFact | undefined {
-  let found: MigrationFact | undefined;
-  for (const key of turn.snapshot.index.migrationsByVM.get(vmKey) ?? []) {
-    const migration = turn.snapshot.migrations.get(key);
-    if (migration === undefined || migration.finished) continue;
-    if (found === undefined || migration.purpose !== undefined) found = migration;
-  }
-  return found;
-}
-
-/** Our finished migrations of this VMI for that purpose, the newest last. */
-function finishedOurs(turn: Turn, vmi: VMIFact, purpose?: MigrationPurpose): readonly MigrationFact[] {
-  const found: MigrationFact[] = [];
-  for (const key of turn.snapshot.index.migrationsByVM.get(vmi.key) ?? []) {
-    const migration = turn.snapshot.migrations.get(key);
-    if (migration === undefined || !migration.finished || migration.purpose === undefined) continue;
-    if (migration.forVMI === vmi.uid && (purpose === undefined || migration.purpose === purpose))
-      found.push(migration);
-  }
-  return found.sort((a, b) => a.createdAtWallMs - b.createdAtWallMs || (a.name < b.name ? -1 : 1));
-}
-
-/** Monotonic time before which the VM is not migrated again: back-off after failures, none after a success. */
-export function nextAttemptAtMs(turn: Turn, vmi: VMIFact, purpose: MigrationPurpose): number {
-  const finished = finishedOurs(turn, vmi, purpose);
-  let failures = 0;
-  for (let i = finished.length - 1; i >= 0 && finished[i]?.succeeded === false; i--) failures += 1;
-  const last = finished.at(-1);
-  if (failures === 0 || last?.finishedAtMs === undefined) return 0;
-  return last.finishedAtMs + Math.min(MAX_BACKOFF_MS, turn.policy.migrationBackoffMs * 2 ** (failures - 1));
-}
-
-/**
- * A migration whose name follows from the VMI and from our last ended migration of it. While one is under way every
- * replica, however stale, arrives at the same name, so KubeVirt's 400 or 409 stops a second (measured: three with
- * different names were all accepted and moved the VM three times).
- */
-export function migrationStep(
-  turn: Turn,
-  vmi: VMIFact,
-  purpose: MigrationPurpose,
-  targetSelector: Readonly<Record<string, string>>,
-) {
-  const previous = finishedOurs(turn, vmi).at(-1)?.uid ?? "first";
-  return {
-    kind: "CreateMigration",
-    vmKey: vmi.key,
-    vmiUID: vmi.uid,
-    name: derivedName("holdfast", vmi.name, `${vmi.uid}/${previous}`),
-    purpose,
-    targetSelector,
-    unschedulableTimeoutSeconds: turn.policy.migrationUnschedulableTimeoutSeconds,
-  } as const;
-}
-
 /** Evacuations of VMs whose node is no longer cordoned are called off. */
 function abortPointless(turn: Turn): void {
   for (const key of turn.snapshot.index.unfinishedMigrations) {
     const migration = turn.snapshot.migrations.get(key);
     if (migration?.purpose !== "Evacuation" || migration.deleting) continue;
-    const source = turn.snapshot.vmis.get(migration.vmiKey)?.nodeName;
+    const source = sourceOf(turn.snapshot.vmis.get(migration.vmiKey), migration);
     const node = source === undefined ? undefined : turn.snapshot.nodes.get(source);
     if (
       node !== undefined &&
@@ -236,15 +176,4 @@ function abortPointless(turn: Turn): void {
       abort(turn, migration, `${node.name} is no longer cordoned`);
     }
   }
-}
-
-function abort(turn: Turn, migration: MigrationFact, why: string): void {
-  if (migration.deleting) return;
-  turn.plan.add({
-    kind: "AbortMigration",
-    namespace: migration.namespace,
-    name: migration.name,
-    uid: migration.uid,
-    why,
-  });
 }

@@ -2,13 +2,9 @@
 import type { ProtectionFact } from "../model/protection.ts";
 import type { NodeFact } from "../model/node.ts";
 import type { VMIFact } from "../model/virtual-machine.ts";
-import {
-  migrationStep,
-  nextAttemptAtMs,
-  unfinishedMigrationOf,
-  whyNotMigratable,
-  type MigrationSlots,
-} from "./evacuation.ts";
+import { isToBeEmptied, whyNotMigratable } from "./evacuation.ts";
+import type { MigrationSlots } from "./migration-slots.ts";
+import { migrationStep, nextAttemptAtMs, unfinishedMigrationOf } from "./migrations.ts";
 import { satisfies } from "./placement.ts";
 import { byImportance, protectionOf, type Turn } from "./turn.ts";
 
@@ -28,13 +24,16 @@ function bringHome(turn: Turn, protection: ProtectionFact, slots: MigrationSlots
   const vmi = turn.snapshot.vmis.get(protection.vmKey);
   if (vmi?.nodeName === undefined || vmi.phase !== "Running" || !vmi.ready || vmi.deleting) return;
   if (protection.status.failover !== undefined || unfinishedMigrationOf(turn, vmi.key) !== undefined) return;
+  // Whoever empties its node moves it: two reasons must not make two migrations.
+  const node = turn.snapshot.nodes.get(vmi.nodeName);
+  if (node === undefined || isToBeEmptied(turn, node) || vmi.evacuationNodeName === vmi.nodeName) return;
   const home = homeOf(turn, protection, vmi);
   if (home === undefined) return;
   if (home.readyAtMs > turn.now.monotonicMs) {
     turn.plan.lookAgain(home.readyAtMs);
     return;
   }
-  if (whyNotMigratable(turn, protection, vmi) !== undefined) return;
+  if (whyNotMigratable(turn, vmi) !== undefined) return;
   const againAtMs = nextAttemptAtMs(turn, vmi, "Failback");
   if (turn.now.monotonicMs < againAtMs) {
     turn.plan.lookAgain(againAtMs);

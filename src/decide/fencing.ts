@@ -2,44 +2,78 @@
 // speaks again. Every rule reads the ledger and the world, and answers with the next step only.
 import type { FencingFact, FencingLevel } from "../model/fencing.ts";
 import type { NodeFact } from "../model/node.ts";
-import { closeLedger, nodeEvent, writeLedger } from "./ledger.ts";
+import type { ProtectionFact } from "../model/protection.ts";
+import { isFinal } from "../model/virtual-machine.ts";
+import { attemptDueAtMs, nextLevel, roundsFailed } from "./attempts.ts";
+import { nodeEvent } from "./event.ts";
+import { lastHeardWallMs, sawChangeAfter } from "./judge-node.ts";
+import { closeLedger, writeLedger } from "./ledger.ts";
+import { decideReleases, type Releasing } from "./release.ts";
 import { decideProven } from "./returning.ts";
+import { willRestart } from "./run-strategy.ts";
 import { derivedName, seconds, timestamp } from "./text.ts";
 import { protectedOn, type Turn } from "./turn.ts";
 
-/** Back-off doubles with each round through all levels, up to this. */
-const MAX_BACKOFF_MS = 300_000;
-
 /** The next steps of all fencings, open or to be opened. */
 export function decideFencings(turn: Turn): void {
-  for (const fencing of turn.openFencings.values()) advance(turn, fencing);
-  for (const [node, verdict] of turn.verdicts) {
-    if (verdict.kind === "lost" && !turn.openFencings.has(node)) consider(turn, node);
-    if (verdict.kind === "isolated" && protectedOn(turn, node).length > 0) {
-      turn.plan.refuse(
-        `node/${node}`,
-        "NodeIsolated",
-        `the kubelet of ${node} is silent but virt-handler is heard, so its VMs may be running: not fenced`,
-      );
+  const releasing: Releasing[] = [];
+  for (const fencing of turn.openFencings.values()) {
+    if (fencing.status.proof === undefined) {
+      advanceUnproven(turn, fencing);
+      continue;
     }
+    const due = decideProven(turn, fencing);
+    if (due !== undefined) releasing.push(due);
+  }
+  decideReleases(turn, releasing);
+  for (const lost of lostNodes(turn)) consider(turn, lost);
+  for (const [node, verdict] of turn.verdicts) {
+    if (verdict.kind !== "isolated" || protectedOn(turn, node).length === 0) continue;
+    turn.plan.refuse(
+      `node/${node}`,
+      "NodeIsolated",
+      `the kubelet of ${node} is silent but virt-handler is heard, so its VMs may be running: not fenced`,
+    );
   }
 }
 
+interface LostNode {
+  readonly node: NodeFact;
+  readonly silentMs: number;
+  /** The VMs that its fencing would bring back, the most important first. */
+  readonly vms: readonly ProtectionFact[];
+}
+
+/** Lost nodes without a fencing that hold VMs we would bring back: those with the most important VM first. */
+function lostNodes(turn: Turn): readonly LostNode[] {
+  const found: LostNode[] = [];
+  for (const [name, verdict] of turn.verdicts) {
+    if (verdict.kind !== "lost" || turn.openFencings.has(name)) continue;
+    const node = turn.snapshot.nodes.get(name);
+    const vms = protectedOn(turn, name).filter((protection) => needsFencing(turn, protection));
+    if (node === undefined || vms.length === 0) continue;
+    found.push({ node, vms, silentMs: verdict.silence.leaseMs ?? 0 });
+  }
+  const importance = (lost: LostNode): number => lost.vms[0]?.priority ?? 0;
+  return found.sort((a, b) => importance(b) - importance(a) || (a.node.name < b.node.name ? -1 : 1));
+}
+
+/** A VM that has ended, or that nobody would start again, is no reason to power a node off. */
+function needsFencing(turn: Turn, protection: ProtectionFact): boolean {
+  const vmi = turn.snapshot.vmis.get(protection.vmKey);
+  return vmi !== undefined && !isFinal(vmi) && protection.failover.enabled && willRestart(turn, protection);
+}
+
 /** Opens a fencing for a lost node, or says why not. */
-function consider(turn: Turn, nodeName: string): void {
-  const { snapshot, plan, now } = turn;
-  const node = snapshot.nodes.get(nodeName);
-  const verdict = turn.verdicts.get(nodeName);
-  if (node === undefined || verdict?.kind !== "lost") return;
-  const vms = protectedOn(turn, nodeName);
-  if (!vms.some((protection) => protection.failover.enabled)) return;
-  const about = `node/${nodeName}`;
-  const topology = turn.topologies.get(nodeName);
+function consider(turn: Turn, { node, vms, silentMs }: LostNode): void {
+  const { plan, now } = turn;
+  const about = `node/${node.name}`;
+  const topology = turn.topologies.get(node.name);
   if (topology === undefined) {
     plan.refuse(
       about,
       "NoFencingTopology",
-      `no FencingTopology covers ${nodeName}, so its ${vms.length} VMs stay down`,
+      `no FencingTopology covers ${node.name}, so its ${vms.length} VMs stay down`,
     );
     return;
   }
@@ -47,173 +81,155 @@ function consider(turn: Turn, nodeName: string): void {
     plan.refuse(
       about,
       "BootIDUnknown",
-      `${nodeName} has never reported a boot ID, so no proof could name what it is about`,
+      `${node.name} has never reported a boot ID, so no proof could name what it is about`,
     );
     return;
   }
-  const unproven = [...turn.openFencings.values()].filter(
-    (fencing) => fencing.status.proof === undefined,
-  ).length;
-  if (unproven >= turn.policy.maxConcurrentFencings) {
+  const underWay = fencingsUnderWay(turn) + plan.openings.size;
+  if (underWay >= turn.policy.maxConcurrentFencings) {
     plan.refuse(
       about,
       "TooManyFencings",
-      `${unproven} fencings are under way, limit ${turn.policy.maxConcurrentFencings}`,
+      `${underWay} fencings are under way, limit ${turn.policy.maxConcurrentFencings}`,
     );
     return;
   }
-  const earlier = [...snapshot.fencings.values()].filter(
-    (fencing) => fencing.nodeName === nodeName && fencing.bootID === node.bootID,
-  ).length;
-  const silentMs = verdict.silence.leaseMs ?? 0;
-  const message = `no sign of life from ${nodeName} for ${seconds(silentMs)}; ${vms.length} protected VMs on it`;
+  const message = `no sign of life from ${node.name} for ${seconds(silentMs)}; ${vms.length} protected VMs on it`;
   plan.add({
     kind: "OpenFencing",
-    name: derivedName("nf", nodeName, `${node.uid}/${node.bootID}/${earlier}`),
-    node: nodeName,
+    name: freeName(turn, node, node.bootID),
+    node: node.name,
     nodeUID: node.uid,
     bootID: node.bootID,
     topology: topology.name,
     message,
     detectedAt: timestamp(now.wallMs),
-    lastSeenAt: timestamp(now.wallMs - (now.monotonicMs - lastSeenMs(turn, nodeName))),
+    lastSeenAt: timestamp(lastHeardWallMs(turn.snapshot, node.name, now)),
     events: [nodeEvent(node, "Warning", "NodeLost", message)],
   });
 }
 
-/** Monotonic time at which the node was last heard by any path. */
-function lastSeenMs(turn: Turn, nodeName: string): number {
-  const lease = turn.snapshot.leases.get(nodeName);
-  return lease?.renewal.changedAtMs ?? turn.now.monotonicMs;
+/**
+ * Fencings that keep devices busy. One whose every level has failed goes on trying with long pauses and no longer counts,
+ * nor does one whose node is not lost at present: else a few broken devices would hold up every other node for good.
+ */
+function fencingsUnderWay(turn: Turn): number {
+  let count = 0;
+  for (const fencing of turn.openFencings.values()) {
+    if (fencing.status.proof !== undefined) continue;
+    const begun = fencing.status.attempts.at(-1)?.outcome === "Started";
+    const lost = turn.verdicts.get(fencing.nodeName)?.kind === "lost";
+    if (begun || (lost && roundsFailed(turn, fencing) === 0)) count += 1;
+  }
+  return count;
 }
 
-function advance(turn: Turn, fencing: FencingFact): void {
-  if (fencing.status.proof === undefined) advanceUnproven(turn, fencing);
-  else decideProven(turn, fencing);
+/** The first name for this incarnation that no ledger has: earlier ones may have been closed, and some of those deleted. */
+function freeName(turn: Turn, node: NodeFact, bootID: string): string {
+  for (let number = 0; ; number++) {
+    const name = derivedName("nf", node.name, `${node.uid}/${bootID}/${number}`);
+    if (!turn.snapshot.fencings.has(name)) return name;
+  }
 }
 
 function advanceUnproven(turn: Turn, fencing: FencingFact): void {
-  const node = turn.snapshot.nodes.get(fencing.nodeName);
+  const { nodeName } = fencing;
+  const node = turn.snapshot.nodes.get(nodeName);
+  if (node === undefined && !turn.snapshot.index.podsByNode.has(nodeName)) {
+    closeLedger(turn, fencing, "Aborted", `the Node object of ${nodeName} is gone, and no VM is left on it`);
+    return;
+  }
   if (node !== undefined && node.uid !== fencing.nodeUID) {
-    closeLedger(
-      turn,
-      fencing,
-      "Aborted",
-      `the node object was replaced (UID ${node.uid}): this ledger is about another node`,
-    );
+    const message = `the node object was replaced (UID ${node.uid}): this ledger is about another node`;
+    closeLedger(turn, fencing, "Aborted", message);
     return;
   }
   if (node?.bootID !== undefined && node.bootID !== fencing.bootID) {
     recordReboot(turn, fencing, node);
     return;
   }
-  const verdict = turn.verdicts.get(fencing.nodeName);
-  const last = fencing.status.attempts.at(-1);
   const level = nextLevel(turn, fencing);
-  if (level === undefined) {
-    turn.plan.refuse(
-      `node/${fencing.nodeName}`,
-      "NoFencingTopology",
-      `FencingTopology ${fencing.topology ?? ""} is gone or has no levels: ${fencing.nodeName} cannot be fenced`,
-    );
-    return;
-  }
+  const verdict = turn.verdicts.get(nodeName);
   if (verdict !== undefined && verdict.kind !== "lost") {
     heardAgain(turn, fencing, level);
     return;
   }
-  const dueAtMs =
-    last === undefined || last.outcome === "Started" ? 0 : fencing.changedAtMs + backoffMs(turn, fencing);
+  if (level === undefined) {
+    turn.plan.refuse(
+      `node/${nodeName}`,
+      "NoFencingTopology",
+      `FencingTopology ${fencing.topology ?? ""} is gone or has no levels: ${nodeName} cannot be fenced`,
+    );
+    return;
+  }
+  attempt(turn, fencing, level);
+}
+
+function attempt(turn: Turn, fencing: FencingFact, level: FencingLevel): void {
+  const { nodeName } = fencing;
+  const node = turn.snapshot.nodes.get(nodeName);
+  const last = fencing.status.attempts.at(-1);
+  if (turn.storm !== undefined) turn.plan.refuse(`node/${nodeName}`, "StormHold", turn.storm);
+  if (
+    roundsFailed(turn, fencing) > 0 &&
+    last?.outcome !== "Started" &&
+    fencing.status.message === undefined
+  ) {
+    const message = `no fencing level has proven ${nodeName} off; the last, ${last?.level ?? ""}, ended ${last?.outcome ?? ""}. It is tried again with growing pauses`;
+    const why = last?.answer === undefined ? message : `${message}. ${last.answer}`;
+    const events = node === undefined ? [] : [nodeEvent(node, "Warning", "FencingFailed", why)];
+    writeLedger(turn, fencing, { message }, events);
+    return;
+  }
+  const dueAtMs = attemptDueAtMs(turn, fencing, level);
   if (turn.now.monotonicMs < dueAtMs) {
     turn.plan.lookAgain(dueAtMs);
     return;
   }
-  if (turn.storm !== undefined) turn.plan.refuse(`node/${fencing.nodeName}`, "StormHold", turn.storm);
-  turn.plan.add({ kind: "Fence", fencing, level, mayPowerOff: turn.storm === undefined });
+  const proven = `${nodeName} is proven off; its VMs are released, the most important first`;
+  turn.plan.add({
+    kind: "Fence",
+    fencing,
+    level,
+    mayPowerOff: turn.storm === undefined,
+    events: node === undefined ? [] : [nodeEvent(node, "Normal", "NodeFenced", proven)],
+  });
 }
 
 /** The node speaks again with the boot ID we set out to fence: settle what was begun, then stand down. */
-function heardAgain(turn: Turn, fencing: FencingFact, level: FencingLevel): void {
-  const last = fencing.status.attempts.at(-1);
-  if (last?.outcome === "Started") {
+function heardAgain(turn: Turn, fencing: FencingFact, level: FencingLevel | undefined): void {
+  const { nodeName } = fencing;
+  if (level !== undefined && fencing.status.attempts.at(-1)?.outcome === "Started") {
     // A request may have been sent: let the device's state settle it. The step itself will not shoot.
     turn.plan.add({ kind: "Fence", fencing, level, mayPowerOff: false });
     return;
   }
-  const renewal = turn.snapshot.leases.get(fencing.nodeName)?.renewal;
-  const verdict = turn.verdicts.get(fencing.nodeName);
-  if (verdict?.kind === "healthy" && renewal !== undefined && renewal.changedAtMs > fencing.changedAtMs) {
-    closeLedger(
-      turn,
-      fencing,
-      "Aborted",
-      `${fencing.nodeName} is heard again with the same boot ID: it was not lost`,
-    );
-  }
+  if (turn.verdicts.get(nodeName)?.kind !== "healthy") return;
+  const renewal = turn.snapshot.leases.get(nodeName)?.renewal;
+  // A node that was never heard while we watched is no more alive than it was when the ledger was opened.
+  const heard =
+    renewal === undefined
+      ? turn.snapshot.nodes.get(nodeName)?.ready === "True"
+      : sawChangeAfter(renewal, fencing.changedAtMs);
+  if (!heard) return;
+  closeLedger(turn, fencing, "Aborted", `${nodeName} is heard again with the same boot ID: it was not lost`);
 }
 
 function recordReboot(turn: Turn, fencing: FencingFact, node: NodeFact): void {
   const at = timestamp(turn.now.wallMs);
   const bootID = node.bootID ?? "";
+  const detail = `${node.name} runs with boot ID ${bootID}, so the incarnation ${fencing.bootID} has ended`;
+  const told = `${node.name} rebooted by itself; no VM was released by force`;
   writeLedger(
     turn,
     fencing,
     {
       phase: "Returned",
-      proof: {
-        type: "Rebooted",
-        bootID,
-        observedAt: at,
-        detail: `${node.name} runs with boot ID ${bootID}, so the incarnation ${fencing.bootID} has ended`,
-      },
+      proof: { type: "Rebooted", bootID, observedAt: at, detail },
       returnedAt: at,
       returnedBootID: bootID,
       message: "the node came back by itself with a new boot ID; its kubelet ends the old pods",
     },
-    [
-      nodeEvent(
-        node,
-        "Normal",
-        "NodeReturned",
-        `${node.name} rebooted by itself; no VM was released by force`,
-      ),
-    ],
+    [nodeEvent(node, "Normal", "NodeReturned", told)],
   );
-}
-
-/** Levels in order, each with its retries, then from the start again: giving up would strand the VMs. */
-function nextLevel(turn: Turn, fencing: FencingFact): FencingLevel | undefined {
-  const levels =
-    turn.snapshot.topologies.get(fencing.topology ?? "")?.levels ??
-    turn.topologies.get(fencing.nodeName)?.levels ??
-    [];
-  const perRound = levels.reduce((sum, level) => sum + level.retries + 1, 0);
-  if (perRound === 0) return undefined;
-  let index = finishedAttempts(fencing) % perRound;
-  for (const level of levels) {
-    if (index <= level.retries) return level;
-    index -= level.retries + 1;
-  }
-  return levels[0];
-}
-
-function finishedAttempts(fencing: FencingFact): number {
-  const last = fencing.status.attempts.at(-1);
-  if (last === undefined) return 0;
-  return last.outcome === "Started" ? last.number - 1 : last.number;
-}
-
-function backoffMs(turn: Turn, fencing: FencingFact): number {
-  const levels = turn.snapshot.topologies.get(fencing.topology ?? "")?.levels ?? [];
-  const perRound = Math.max(
-    1,
-    levels.reduce((sum, level) => sum + level.retries + 1, 0),
-  );
-  const finished = finishedAttempts(fencing);
-  const level = nextLevel(turn, fencing);
-  const lastLevel = fencing.status.attempts.at(-1);
-  // Escalation does not wait: the next level is another device.
-  if (level !== undefined && lastLevel?.level !== level.name && finished % perRound !== 0) return 0;
-  const round = Math.floor(finished / perRound);
-  return Math.min(MAX_BACKOFF_MS, (level?.backoffMs ?? 5_000) * 2 ** Math.min(round, 10));
 }

@@ -1,10 +1,12 @@
 // Judges each node from what we hear of it. Silence is counted only while it was witnessed: on our monotonic clock,
 // from the moment we saw the signal change, up to the last word from the server, and never across a gap in our contact.
+import type { Instant } from "../model/clock.ts";
 import type { DecisionPolicy } from "../model/decision-policy.ts";
 import type { FencingFact } from "../model/fencing.ts";
 import type { NodeFact, Signal } from "../model/node.ts";
 import type { NodeVerdict, PathSilence } from "../model/node-verdict.ts";
 import type { Snapshot } from "../model/snapshot.ts";
+import { wallMsOf } from "./text.ts";
 import type { PlanDraft } from "./turn.ts";
 
 /**
@@ -80,9 +82,49 @@ function judgeBySilence(judging: Judging, node: NodeFact, renewal: Signal): Node
 
 function heartbeatIsAlive(heartbeat: Signal, renewal: Signal, judging: Judging): boolean {
   return (
-    heartbeat.changedAtMs - renewal.changedAtMs > HEARTBEAT_AFTER_LEASE_MS &&
+    laterThanRenewalMs(heartbeat, renewal) > HEARTBEAT_AFTER_LEASE_MS &&
     judging.nowMs - heartbeat.changedAtMs < judging.policy.heartbeatTrustMs
   );
+}
+
+/**
+ * How much later than the Lease's last renewal the heartbeat came. Where we saw both change, by our own clock. A replica
+ * that has just begun to watch saw neither; but both stamps were written by the clock of the same host, so they may be
+ * compared with each other, though never with ours.
+ */
+function laterThanRenewalMs(heartbeat: Signal, renewal: Signal): number {
+  if (heartbeat.firstSight !== true && renewal.firstSight !== true)
+    return heartbeat.changedAtMs - renewal.changedAtMs;
+  const beatAtMs = wallMsOf(heartbeat.value ?? "");
+  const renewedAtMs = wallMsOf(renewal.value ?? "");
+  return beatAtMs === 0 || renewedAtMs === 0 ? 0 : beatAtMs - renewedAtMs;
+}
+
+/**
+ * Wall time at which the kubelet was last heard, for people to read. Where a replica has only had a first sight of the
+ * Lease, its own stamp is the better guess, unless that lies in our future.
+ */
+export function lastHeardWallMs(snapshot: Snapshot, nodeName: string, now: Instant): number {
+  const renewal = snapshot.leases.get(nodeName)?.renewal;
+  if (renewal === undefined) return now.wallMs;
+  const seenWallMs = now.wallMs - (now.monotonicMs - renewal.changedAtMs);
+  const stampWallMs = renewal.firstSight === true ? wallMsOf(renewal.value ?? "") : 0;
+  return stampWallMs > 0 && stampWallMs < seenWallMs ? stampWallMs : seenWallMs;
+}
+
+/** Whether we saw the value change after that monotonic time. A first sight is no change: it may be long old. */
+export function sawChangeAfter(signal: Signal | undefined, atMs: number): boolean {
+  return signal !== undefined && signal.firstSight !== true && signal.changedAtMs > atMs;
+}
+
+/** Whether the kubelet was heard just now, by a renewal that we saw come; without a Lease, by its Ready condition. */
+export function isHeardNow(
+  judging: { readonly snapshot: Snapshot; readonly policy: DecisionPolicy; readonly nowMs: number },
+  nodeName: string,
+): boolean {
+  const lease = judging.snapshot.leases.get(nodeName);
+  if (lease === undefined) return judging.snapshot.nodes.get(nodeName)?.ready === "True";
+  return sawChangeAfter(lease.renewal, judging.nowMs - judging.policy.nodeSuspectAfterMs);
 }
 
 function judgeFenced(judging: Judging, node: NodeFact, fencing: FencingFact): NodeVerdict {
@@ -111,7 +153,7 @@ export function missingForReturn(
   if (lease === undefined || judging.nowMs - lease.renewal.changedAtMs > judging.policy.nodeSuspectAfterMs) {
     return "a fresh node Lease";
   }
-  if (node.heartbeat.value !== undefined && node.heartbeat.changedAtMs < provenAtMs) {
+  if (node.heartbeat.value !== undefined && !sawChangeAfter(node.heartbeat, provenAtMs)) {
     return "a heartbeat of virt-handler";
   }
   if (node.placement.labels["kubevirt.io/schedulable"] === "false")

@@ -1,8 +1,7 @@
 // Writing into a NodeFencing's ledger: always the whole next status, so that one compare-and-swap guards it.
 import { type FencingFact, type FencingStatus, isClosed } from "../model/fencing.ts";
-import type { NodeFact } from "../model/node.ts";
 import type { EventNote } from "../model/plan.ts";
-import type { EventReason } from "../api/reasons.ts";
+import { nodeEvent } from "./event.ts";
 import { timestamp } from "./text.ts";
 import type { Turn } from "./turn.ts";
 
@@ -33,19 +32,4 @@ export function writeLedger(
 ): void {
   if (isClosed(fencing)) return;
   turn.plan.add({ kind: "WriteFencing", fencing, status: { ...fencing.status, ...change }, events });
-}
-
-/** An Event on the node itself: where an administrator looks first. */
-export function nodeEvent(
-  node: NodeFact,
-  type: EventNote["type"],
-  reason: EventReason,
-  message: string,
-): EventNote {
-  return {
-    about: { apiVersion: "v1", kind: "Node", namespace: undefined, name: node.name, uid: node.uid },
-    type,
-    reason,
-    message,
-  };
 }

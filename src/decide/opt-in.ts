@@ -6,8 +6,9 @@ import type { Snapshot } from "../model/snapshot.ts";
 import type { VMFact } from "../model/virtual-machine.ts";
 import { conditionsOf } from "./condition.ts";
 import { sameData } from "../model/equal.ts";
+import { vmEvents } from "./event.ts";
 import { derivedName } from "./text.ts";
-import type { Turn } from "./turn.ts";
+import { protectionOf, type Turn } from "./turn.ts";
 
 /** Steps for the VMs that changed, or for all when the rules did. */
 export function decideOptIns(turn: Turn): void {
@@ -15,13 +16,17 @@ export function decideOptIns(turn: Turn): void {
   const policies = [...snapshot.policies.values()]
     .filter((policy) => !policy.deleting)
     .sort((a, b) => b.precedence - a.precedence || (a.name < b.name ? -1 : 1));
-  const all = snapshot.changes.everything || snapshot.changes.rules;
-  const keys = all ? snapshot.vms.keys() : snapshot.changes.vmKeys;
-  for (const key of keys) {
+  for (const key of vmsToLookAt(snapshot)) {
     const vm = snapshot.vms.get(key);
     if (vm !== undefined && !vm.deleting) decideOptIn(turn, vm, policyFor(snapshot, policies, vm));
   }
-  if (all || snapshot.changes.vmKeys.size > 0) decidePolicyStatuses(turn, policies);
+  decidePolicyStatuses(turn, policies);
+}
+
+function vmsToLookAt(snapshot: Snapshot): Iterable<string> {
+  const { last, changes } = snapshot;
+  if (last === undefined || changes.everything || changes.rules) return snapshot.vms.keys();
+  return new Set([...changes.vmKeys, ...last.unwritten]);
 }
 
 function policyFor(
@@ -45,13 +50,14 @@ function decideOptIn(turn: Turn, vm: VMFact, policy: OptInPolicyFact | undefined
   }
   const byHand = existing.some((protection) => protection.madeByPolicy === undefined);
   const made = existing.filter((protection) => protection.madeByPolicy !== undefined);
-  if (policy !== undefined && !byHand) {
-    const current = made[0];
-    const upToDate = current?.madeByPolicy === policy.name && current.policyGeneration === policy.generation;
-    if (!upToDate) turn.plan.add(applyStep(turn, vm, policy, current));
-    return;
+  const wanted = policy !== undefined && !byHand ? policy : undefined;
+  const current = wanted === undefined ? undefined : protectionOf(turn.snapshot, vm.key);
+  if (wanted !== undefined) {
+    const upToDate = current?.madeByPolicy === wanted.name && current.policyGeneration === wanted.generation;
+    if (!upToDate) turn.plan.add(applyStep(turn, vm, wanted, current));
   }
   for (const protection of made) {
+    if (protection === current) continue;
     // A failover under way is finished first: withdrawing the promise must not strand the VM half-way.
     if (protection.status.failover !== undefined) continue;
     turn.plan.add({
@@ -73,24 +79,22 @@ function applyStep(turn: Turn, vm: VMFact, policy: OptInPolicyFact, current: Pro
     name: current?.name ?? (free ? vm.name : derivedName("havm", vm.name, vm.uid)),
     vmName: vm.name,
     vmUID: vm.uid,
+    events: current === undefined ? vmEvents(turn, vm.key, createdBy(policy)) : [],
   } as const;
 }
 
+function createdBy({ name }: OptInPolicyFact) {
+  const message = `HAVirtualMachinePolicy ${name} selects it, so an HAVirtualMachine is made for it`;
+  return { type: "Normal", reason: "ProtectionCreated", message } as const;
+}
+
 function decidePolicyStatuses(turn: Turn, policies: readonly OptInPolicyFact[]): void {
-  if (policies.length === 0) return;
-  const counts = new Map<string, { selected: number; protectedVMs: number }>();
-  for (const protection of turn.snapshot.protections.values()) {
-    if (protection.madeByPolicy === undefined) continue;
-    const count = counts.get(protection.madeByPolicy) ?? { selected: 0, protectedVMs: 0 };
-    count.selected += 1;
-    const isProtected = protection.status.conditions.some(
-      (one) => one.type === "Protected" && one.status === "True",
-    );
-    if (isProtected) count.protectedVMs += 1;
-    counts.set(protection.madeByPolicy, count);
-  }
+  // Counted as they will be when all is settled: else every VM of a lost node would have the policy's status rewritten.
+  const moving = policies.length > 0 && isMoving(turn);
   for (const policy of policies) {
-    const { selected, protectedVMs } = counts.get(policy.name) ?? { selected: 0, protectedVMs: 0 };
+    const counted = turn.snapshot.index.madeByPolicy.get(policy.name) ?? NONE_MADE;
+    const { selected = 0, protectedVMs = 0 } =
+      moving && policy.status.observedGeneration === policy.generation ? policy.status : counted;
     const status = {
       observedGeneration: policy.generation,
       selected,
@@ -121,4 +125,18 @@ function decidePolicyStatuses(turn: Turn, policies: readonly OptInPolicyFact[]):
       status,
     });
   }
+}
+
+const NONE_MADE = { selected: 0, protectedVMs: 0 };
+
+/** With more statuses than this still to be written, the counts are about to change again. */
+const MANY_UNWRITTEN = 20;
+
+/** Whether a VM is on its way up after a loss (what is blocked may stay so for long and does not count), or many are made. */
+function isMoving(turn: Turn): boolean {
+  if ((turn.snapshot.last?.unwritten.size ?? 0) > MANY_UNWRITTEN) return true;
+  for (const key of turn.snapshot.index.unsettled) {
+    if (turn.snapshot.protections.get(key)?.status.failover?.phase === "Recovering") return true;
+  }
+  return false;
 }

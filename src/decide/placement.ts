@@ -52,10 +52,15 @@ function requirementHolds(
     case "NotIn":
       return value === undefined || !requirement.values.includes(value);
     case "Gt":
-      return value !== undefined && Number(value) > Number(requirement.values[0]);
+      return integer(value) > integer(requirement.values[0]);
     case "Lt":
-      return value !== undefined && Number(value) < Number(requirement.values[0]);
+      return integer(value) < integer(requirement.values[0]);
   }
+}
+
+/** NaN where it is none, and then no comparison holds, as in the scheduler. */
+function integer(text: string | undefined): number {
+  return text !== undefined && /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
 }
 
 function isTolerated(taint: Taint, tolerations: readonly Toleration[]): boolean {
@@ -63,7 +68,7 @@ function isTolerated(taint: Taint, tolerations: readonly Toleration[]): boolean 
     (toleration) =>
       (toleration.effect === undefined || toleration.effect === taint.effect) &&
       (toleration.key === undefined || toleration.key === taint.key) &&
-      (toleration.operator === "Exists" || toleration.value === taint.value),
+      (toleration.operator === "Exists" || (toleration.value ?? "") === (taint.value ?? "")),
   );
 }
 

@@ -1,11 +1,17 @@
 // After the proof: taint, release, power-on, and the way of a fenced node back among those that may host VMs.
-import { type FencingFact, type FencingStatus, parseFenceProof } from "../model/fencing.ts";
+import {
+  type FencingFact,
+  type FencingStatus,
+  MAX_RELEASED_NAMED,
+  parseFenceProof,
+} from "../model/fencing.ts";
 import { hasOurTaint, isOutOfService, type NodeFact } from "../model/node.ts";
-import { missingForReturn } from "./judge-node.ts";
-import { nodeEvent, writeLedger } from "./ledger.ts";
-import { decideRelease } from "./release.ts";
-import { timestamp } from "./text.ts";
-import type { Turn } from "./turn.ts";
+import { nodeEvent } from "./event.ts";
+import { isHeardNow, missingForReturn, sawChangeAfter } from "./judge-node.ts";
+import { writeLedger } from "./ledger.ts";
+import { isHeldOpen, type Releasing, waitingOn } from "./release.ts";
+import { timestamp, wallMsOf } from "./text.ts";
+import { protectionOf, type Turn } from "./turn.ts";
 
 /** How long after writing it down we go on trying to power a node on; later it is a person's business. */
 const POWER_ON_WINDOW_MS = 180_000;
@@ -13,75 +19,83 @@ const POWER_ON_WINDOW_MS = 180_000;
 const POWER_ON_PERIOD_MS = 20_000;
 
 /**
- * A renewal of the fenced incarnation's Lease seen this long after its proof contradicts the proof: the device lied. Not
- * sooner, since a renewal already on its way when the power went may still arrive.
+ * A sign of life of the fenced incarnation, seen this long after its proof, contradicts the proof: the device lied. Not
+ * sooner, since a request already on its way when the power went may still arrive.
  */
 const CONTRADICTION_MS = 5_000;
 
 /**
- * The next step of a fencing whose proof stands: taint, release, power-on, and the node's way back. Follows the order of
- * design §6: a pod deleted before the taint comes back on the dead node and then costs a start back-off (measured).
+ * The next step of a fencing whose proof stands: taint, release, power-on, and the node's way back; what is to be
+ * released is returned, since VMs of all nodes compete for the same slots. Follows the order of design §6: a pod deleted
+ * before the taint comes back on the dead node and then costs a start back-off (measured).
  */
-export function decideProven(turn: Turn, fencing: FencingFact): void {
+export function decideProven(turn: Turn, fencing: FencingFact): Releasing | undefined {
   const { snapshot, plan } = turn;
   const node = snapshot.nodes.get(fencing.nodeName);
   const proof = parseFenceProof(fencing, node);
   if (proof === undefined) {
     followReturn(turn, fencing, node);
-    return;
+    return undefined;
   }
-  const renewal = snapshot.leases.get(fencing.nodeName)?.renewal;
-  if (
-    renewal !== undefined &&
-    fencing.provenAtMs !== undefined &&
-    renewal.changedAtMs > fencing.provenAtMs + CONTRADICTION_MS
-  ) {
+  const liar = whoContradicts(turn, fencing, node);
+  if (liar !== undefined) {
     plan.refuse(
       `node/${fencing.nodeName}`,
       "ProofContradicted",
-      `${fencing.nodeName} renews its Lease with the boot ID that was proven off: the fence device's word cannot be trusted, nothing more is released`,
+      `${liar} of ${fencing.nodeName} is heard under the boot ID that was proven off: the fence device's word cannot be trusted, nothing more is released`,
     );
-    return;
+    return undefined;
   }
   if (node !== undefined && !isOutOfService(node)) {
     plan.add({ kind: "Taint", node: node.name, proof });
-    return;
+    return undefined;
   }
-  if (decideRelease(turn, fencing, proof) === "open") return;
-  if (fencing.status.phase !== "Released") {
+  const waiting = waitingOn(turn, fencing.nodeName);
+  if (waiting.some((one) => isHeldOpen(one))) return { fencing, proof, waiting };
+  if (fencing.status.phase === "Released") powerOn(turn, fencing);
+  else {
     writeLedger(turn, fencing, {
       phase: "Released",
       releasedAt: timestamp(turn.now.wallMs),
       releasedVMs: namedReleases(turn, fencing),
+      message: "every VM in our care has been released from it",
     });
-    return;
   }
-  powerOn(turn, fencing);
+  return waiting.length === 0 ? undefined : { fencing, proof, waiting };
 }
 
+/** Who of the incarnation that was proven off has been heard since, if anybody. */
+function whoContradicts(turn: Turn, fencing: FencingFact, node: NodeFact | undefined): string | undefined {
+  if (fencing.provenAtMs === undefined) return undefined;
+  const sinceMs = fencing.provenAtMs + CONTRADICTION_MS;
+  if (sawChangeAfter(turn.snapshot.leases.get(fencing.nodeName)?.renewal, sinceMs)) return "the kubelet";
+  return sawChangeAfter(node?.heartbeat, sinceMs) ? "virt-handler" : undefined;
+}
+
+/** The VMs that went under this ledger, the first first: those still coming up, and those that are up again. */
 function namedReleases(turn: Turn, fencing: FencingFact): FencingStatus["releasedVMs"] {
   const released: FencingStatus["releasedVMs"][number][] = [];
-  for (const key of turn.snapshot.index.unsettled) {
-    const protection = turn.snapshot.protections.get(key);
-    if (protection?.status.failover?.fencing !== fencing.name) continue;
-    const goneAtWallMs = turn.snapshot.index.podsGoneAtWallMs.get(protection.vmKey);
-    if (goneAtWallMs === undefined) continue;
+  for (const [vmKey, gone] of turn.snapshot.index.podsGone) {
+    if (gone.node !== fencing.nodeName || gone.at.wallMs < wallMsOf(fencing.detectedAt)) continue;
+    const protection = protectionOf(turn.snapshot, vmKey);
+    if (protection === undefined) continue;
     released.push({
       namespace: protection.namespace,
       name: protection.vmName,
       priority: protection.priority,
       wave: 0,
-      releasedAt: timestamp(goneAtWallMs),
+      releasedAt: timestamp(gone.at.wallMs),
     });
   }
   released.sort((a, b) => (a.releasedAt < b.releasedAt ? -1 : 1));
-  return released;
+  return released.slice(0, MAX_RELEASED_NAMED);
 }
 
 function powerOn(turn: Turn, fencing: FencingFact): void {
   const topology = turn.snapshot.topologies.get(fencing.topology ?? "");
-  const level =
-    topology?.levels.find((one) => one.name === fencing.status.attempts.at(-1)?.level) ?? topology?.levels[0];
+  const { attempts, proof } = fencing.status;
+  const proving = attempts.find((one) => one.number === proof?.attempt) ?? attempts.at(-1);
+  const level = topology?.levels.find((one) => one.name === proving?.level) ?? topology?.levels[0];
   if (topology?.afterFencing !== "PowerOn" || level === undefined) return;
   if (fencing.status.powerOnRequestedAt === undefined) {
     writeLedger(turn, fencing, { powerOnRequestedAt: timestamp(turn.now.wallMs) });
@@ -146,4 +160,17 @@ function protectionRecord(turn: Turn, vmKey: string): { fencing?: string; vmiUID
     if (record !== undefined) return record;
   }
   return undefined;
+}
+
+/**
+ * Our taint on a node without a ledger, for instance because somebody deleted it: nobody else would ever lift it. Only
+ * from a node that is heard, so that no incarnation is let back that a proof was about.
+ */
+export function liftOrphanedTaints(turn: Turn): void {
+  for (const node of turn.snapshot.nodes.values()) {
+    if (!hasOurTaint(node) || turn.openFencings.has(node.name) || node.ready !== "True") continue;
+    if (turn.verdicts.get(node.name)?.kind !== "healthy") continue;
+    if (isHeardNow({ ...turn, nowMs: turn.now.monotonicMs }, node.name))
+      turn.plan.add({ kind: "Untaint", node: node.name });
+  }
 }

@@ -1,19 +1,14 @@
 // The standing verdict on one VM: would it survive the loss of its node, can it be migrated, is it up; and why not.
-import type { Candidates, FailoverRecord, ProtectionFact } from "../model/protection.ts";
+import type { Candidates, FailoverRecord } from "../model/protection.ts";
 import { MAX_CANDIDATES_COUNTED } from "../model/protection.ts";
-import { isFinal, type VMFact, type VMIFact } from "../model/virtual-machine.ts";
+import { isFinal } from "../model/virtual-machine.ts";
+import type { ConditionReason } from "../api/reasons.ts";
 import type { Judgement } from "./condition.ts";
 import { isInCycle, missingDependencies } from "./dependencies.ts";
-import { restartLimit, willRestart } from "./release.ts";
-import { protectionOf, type Turn } from "./turn.ts";
-
-/** All that one HAVirtualMachine's conditions are judged from. */
-export interface Subject {
-  readonly turn: Turn;
-  readonly protection: ProtectionFact;
-  readonly vm: VMFact | undefined;
-  readonly vmi: VMIFact | undefined;
-}
+import { restartLimit } from "./restart-limit.ts";
+import { strategyMessage, willRestart } from "./run-strategy.ts";
+import type { Subject } from "./subject.ts";
+import { protectionOf } from "./turn.ts";
 
 /** Nodes other than its own that could host the VM, counted no further than `MAX_CANDIDATES_COUNTED`. */
 export function candidatesOf(subject: Subject): Candidates | undefined {
@@ -42,13 +37,14 @@ export function judgeStanding(
   ];
 }
 
+type Say = (status: Judgement["status"], reason: ConditionReason, message: string) => Judgement;
+
+function judging(type: string): Say {
+  return (status, reason, message) => ({ type, status, reason, message });
+}
+
 function judgeAccepted({ turn, protection, vm }: Subject): Judgement {
-  const no = (reason: Judgement["reason"], message: string): Judgement => ({
-    type: "Accepted",
-    status: "False",
-    reason,
-    message,
-  });
+  const no = judging("Accepted").bind(undefined, "False");
   if (vm === undefined) {
     return no(
       "VirtualMachineNotFound",
@@ -82,12 +78,7 @@ function judgeAccepted({ turn, protection, vm }: Subject): Judgement {
 
 function judgeProtected(subject: Subject, accepted: Judgement, restartable: Judgement): Judgement {
   const { turn, protection, vmi } = subject;
-  const no = (reason: Judgement["reason"], message: string): Judgement => ({
-    type: "Protected",
-    status: "False",
-    reason,
-    message,
-  });
+  const no = judging("Protected").bind(undefined, "False");
   if (accepted.reason === "VirtualMachineNotFound" || accepted.reason === "DuplicateProtection") {
     return no(accepted.reason, accepted.message);
   }
@@ -109,16 +100,7 @@ function judgeProtected(subject: Subject, accepted: Judgement, restartable: Judg
 }
 
 function judgeRestartable(subject: Subject, candidates: Candidates | undefined): Judgement {
-  const judgement = (
-    status: Judgement["status"],
-    reason: Judgement["reason"],
-    message: string,
-  ): Judgement => ({
-    type: "Restartable",
-    status,
-    reason,
-    message,
-  });
+  const judgement = judging("Restartable");
   if (subject.vm === undefined || candidates === undefined)
     return judgement("Unknown", "Unknown", "its VirtualMachine is not known");
   if (!willRestart(subject.turn, subject.protection)) {
@@ -134,16 +116,6 @@ function judgeRestartable(subject: Subject, candidates: Candidates | undefined):
   return judgement("True", "NodeAvailable", candidatesMessage(candidates));
 }
 
-function strategyMessage(vm: VMFact): string {
-  const hint =
-    vm.runStrategy === "Once"
-      ? "; set spec.failover.restartOnce"
-      : vm.runStrategy === "Manual"
-        ? "; set spec.failover.startManual"
-        : "";
-  return `cannot restart: run strategy ${vm.runStrategy} does not start it again${hint}`;
-}
-
 function candidatesMessage(candidates: Candidates): string {
   if (candidates.count >= MAX_CANDIDATES_COUNTED)
     return `restarts elsewhere, at least ${candidates.count} other nodes can host it`;
@@ -153,52 +125,38 @@ function candidatesMessage(candidates: Candidates): string {
 }
 
 function judgeAvailable({ turn, vm, vmi }: Subject, failover: FailoverRecord | undefined): Judgement {
-  const judgement = (
-    status: Judgement["status"],
-    reason: Judgement["reason"],
-    message: string,
-  ): Judgement => ({
-    type: "Available",
-    status,
-    reason,
-    message,
-  });
+  const judgement = judging("Available");
   if (vmi === undefined || isFinal(vmi)) {
-    const meantToRun = vm?.runStrategy === "Always" || failover !== undefined;
-    return meantToRun
+    const comesBack =
+      vm?.runStrategy === "Always" || (vm?.runStrategy === "RerunOnFailure" && vmi?.phase === "Failed");
+    return comesBack || failover !== undefined
       ? judgement("False", "Restarting", "it is down and to be started again")
       : judgement("False", "Stopped", "it is stopped");
   }
-  const verdict = turn.verdicts.get(vmi.nodeName ?? "");
-  if (verdict?.kind === "lost" || verdict?.kind === "returning") {
-    const sameVMI = failover === undefined || failover.vmiUID === vmi.uid;
-    if (verdict.kind === "lost" || sameVMI)
-      return judgement("False", "NodeLost", `its node ${vmi.nodeName ?? ""} is lost`);
-  }
-  if (verdict?.kind === "isolated") {
+  const { nodeName } = vmi;
+  const verdict = nodeName === undefined ? undefined : turn.verdicts.get(nodeName)?.kind;
+  if (verdict === "isolated") {
     return judgement(
       "Unknown",
       "NodeIsolated",
-      `the kubelet of ${vmi.nodeName ?? ""} is silent while virt-handler is heard: it may be running`,
+      `the kubelet of ${nodeName ?? ""} is silent while virt-handler is heard: it may be running`,
     );
   }
+  // What has been taken for lost stays so until it is known how it ended, whatever its VMI still says.
+  const wasLost = failover?.vmiUID === vmi.uid && failover.fromNode === nodeName;
+  const ended = verdict === "returning" && failover === undefined;
+  if (verdict === "lost" || wasLost || ended)
+    return judgement("False", "NodeLost", `its node ${nodeName ?? ""} is lost`);
   if (vmi.paused !== undefined) return judgement("False", "Paused", `paused: ${vmi.paused}`);
   if (vmi.phase !== "Running") return judgement("False", "Restarting", `it is ${vmi.phase}`);
+  if (nodeName !== undefined && verdict === undefined)
+    return judgement("Unknown", "Unknown", `there is no Node ${nodeName}: nobody can say whether it runs`);
   if (!vmi.ready) return judgement("False", "NotReady", "it runs but is not Ready");
-  return judgement("True", "Running", `runs on ${vmi.nodeName ?? ""}`);
+  return judgement("True", "Running", `runs on ${nodeName ?? ""}`);
 }
 
 function judgeMigratable(subject: Subject, candidates: Candidates | undefined): Judgement {
-  const judgement = (
-    status: Judgement["status"],
-    reason: Judgement["reason"],
-    message: string,
-  ): Judgement => ({
-    type: "Migratable",
-    status,
-    reason,
-    message,
-  });
+  const judgement = judging("Migratable");
   const { vmi } = subject;
   if (vmi === undefined || vmi.phase !== "Running")
     return judgement("Unknown", "NotRunning", "it is not running");

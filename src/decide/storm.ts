@@ -2,7 +2,9 @@
 // network or the API server are at fault, so nothing is shot. Reading power states is harmless and goes on.
 import type { DecisionPolicy, NodeLimit } from "../model/decision-policy.ts";
 import type { FencingFact } from "../model/fencing.ts";
+import { isOutOfService } from "../model/node.ts";
 import type { NodeVerdict } from "../model/node-verdict.ts";
+import type { Snapshot } from "../model/snapshot.ts";
 
 /** How many nodes may be lost and unproven at once: never less than one. */
 export function stormLimit(limit: NodeLimit, nodeCount: number): number {
@@ -10,21 +12,34 @@ export function stormLimit(limit: NodeLimit, nodeCount: number): number {
   return Math.max(1, nodes);
 }
 
-/** What to say where a storm holds all shooting, else undefined. Nodes whose fencing is proven do not count. */
-export function judgeStorm(
-  verdicts: ReadonlyMap<string, NodeVerdict>,
-  openFencings: ReadonlyMap<string, FencingFact>,
-  policy: DecisionPolicy,
-): string | undefined {
+interface Judged {
+  readonly snapshot: Snapshot;
+  readonly policy: DecisionPolicy;
+  readonly verdicts: ReadonlyMap<string, NodeVerdict>;
+  readonly openFencings: ReadonlyMap<string, FencingFact>;
+}
+
+/**
+ * What to say where a storm holds all shooting, else undefined. Nodes whose fencing is proven do not count, nor do those
+ * that were taken down on purpose: else one node away for repair would hold up the failover of the next for days.
+ */
+export function judgeStorm({ snapshot, policy, verdicts, openFencings }: Judged): string | undefined {
   const limit = stormLimit(policy.stormMaxLost, verdicts.size);
   let lost = 0;
   let proven = 0;
   for (const [node, verdict] of verdicts) {
     if (verdict.kind !== "lost" && verdict.kind !== "isolated") continue;
     if (openFencings.get(node)?.status.proof !== undefined) proven += 1;
-    else lost += 1;
+    else if (!isOutOfUse(snapshot, node)) lost += 1;
   }
   if (lost <= limit) return undefined;
   const others = proven === 0 ? "" : ` (${proven} more are proven off)`;
   return `${lost} of ${verdicts.size} nodes are lost at once${others}, limit ${limit}: nothing is powered off until fewer are`;
+}
+
+/** Cordoned, or out of service by somebody's word, and without a single VM: somebody has emptied it before it fell silent. */
+function isOutOfUse(snapshot: Snapshot, name: string): boolean {
+  const node = snapshot.nodes.get(name);
+  if (node === undefined || snapshot.index.vmisByNode.has(name)) return false;
+  return node.placement.unschedulable || isOutOfService(node);
 }

@@ -21,9 +21,10 @@ export function topologiesByNode(snapshot: Snapshot): Map<string, FencingTopolog
 
 /** Writes the status of each topology whose meaning has changed. */
 export function decideTopologyStatuses(turn: Turn): void {
+  const counts = new Map<FencingTopologyFact, number>();
+  for (const chosen of turn.topologies.values()) counts.set(chosen, (counts.get(chosen) ?? 0) + 1);
   for (const topology of turn.snapshot.topologies.values()) {
-    let coveredNodes = 0;
-    for (const chosen of turn.topologies.values()) if (chosen === topology) coveredNodes += 1;
+    const coveredNodes = counts.get(topology) ?? 0;
     const status = {
       observedGeneration: topology.generation,
       coveredNodes,

@@ -3,7 +3,7 @@ import type { DecisionPolicy } from "../model/decision-policy.ts";
 import type { FencingFact, FencingTopologyFact } from "../model/fencing.ts";
 import type { Instant } from "../model/clock.ts";
 import type { NodeVerdict } from "../model/node-verdict.ts";
-import type { Refusal, Step } from "../model/plan.ts";
+import type { OpenFencingStep, Refusal, Step } from "../model/plan.ts";
 import type { ProtectionFact } from "../model/protection.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import type { RefusalReason } from "../api/reasons.ts";
@@ -13,13 +13,29 @@ export class PlanDraft {
   readonly steps: Step[] = [];
   readonly refusals: Refusal[] = [];
   lookAgainAtMs: number | undefined;
+  readonly #openings = new Map<string, OpenFencingStep>();
+  readonly #reasonsAbout = new Map<string, RefusalReason[]>();
 
   add(step: Step): void {
     this.steps.push(step);
+    if (step.kind === "OpenFencing") this.#openings.set(step.node, step);
   }
 
   refuse(about: string, reason: RefusalReason, message: string): void {
     this.refusals.push({ about, reason, message });
+    const reasons = this.#reasonsAbout.get(about);
+    if (reasons === undefined) this.#reasonsAbout.set(about, [reason]);
+    else reasons.push(reason);
+  }
+
+  /** The fencings that this plan opens, by node. */
+  get openings(): ReadonlyMap<string, OpenFencingStep> {
+    return this.#openings;
+  }
+
+  /** Why something about it was refused in this plan, in the order in which it was. */
+  reasonsAbout(about: string): readonly RefusalReason[] {
+    return this.#reasonsAbout.get(about) ?? [];
   }
 
   /** Asks for a turn at a monotonic time, because then time alone may change the outcome. */

@@ -5,6 +5,8 @@ export interface Signal {
   readonly value: string | undefined;
   /** Monotonic time at which we saw the value change; the first sight counts as a change. */
   readonly changedAtMs: number;
+  /** Set while that first sight is all we have: the value may be hours old, so it proves nobody alive. */
+  readonly firstSight?: true;
 }
 
 export type TaintEffect = "NoSchedule" | "PreferNoSchedule" | "NoExecute";

@@ -1,4 +1,5 @@
 // The world as one turn sees it: facts by key, the indexes a turn needs, and how far each source can be trusted.
+import type { Instant } from "./clock.ts";
 import type { FencingFact, FencingTopologyFact } from "./fencing.ts";
 import type { NodeFact, NodeLeaseFact, NodePlacement } from "./node.ts";
 import type { OptInPolicyFact, ProtectionFact } from "./protection.ts";
@@ -49,6 +50,11 @@ export interface Conclusions {
   readonly nodes: ReadonlyMap<string, NodeConclusion>;
   /** Per placement constraint key: nodes that can host it, as many as are ever counted and one more. */
   readonly candidates: ReadonlyMap<string, readonly string[]>;
+  /**
+   * VMs for which the plan writes, makes or removes something of ours. They are looked at again, so that a write that
+   * failed, or did not fit into the queue, is planned until the world shows it.
+   */
+  readonly unwritten: ReadonlySet<string>;
 }
 
 export interface NodeConclusion {
@@ -94,10 +100,27 @@ export interface SnapshotIndex {
   readonly protectionsByVM: ReadonlyMap<string, ReadonlySet<string>>;
   /** Keys of VMs by the key of their placement constraints. */
   readonly vmsByConstraints: ReadonlyMap<string, ReadonlySet<string>>;
-  /** HAVirtualMachines whose status says that something is under way: failover, evacuation, or a place to go back to. */
+  /**
+   * HAVirtualMachines whose status says that something is under way (failover, evacuation, a place to go back to) or says
+   * what time alone will make untrue.
+   */
   readonly unsettled: ReadonlySet<string>;
   /** Keys of unfinished migrations, whoever made them. */
   readonly unfinishedMigrations: ReadonlySet<string>;
-  /** Wall time at which we saw the VM's last launcher pod on its node go, for VMs that are unsettled. */
-  readonly podsGoneAtWallMs: ReadonlyMap<string, number>;
+  /** The launcher pod of each VM that we last saw go; of those that went before we watched nothing is known. */
+  readonly podsGone: ReadonlyMap<string, PodGone>;
+  /** HAVirtualMachines that each policy had made. */
+  readonly madeByPolicy: ReadonlyMap<string, MadeCount>;
+}
+
+export interface PodGone {
+  /** The node it was bound to. */
+  readonly node: string;
+  readonly at: Instant;
+}
+
+export interface MadeCount {
+  readonly selected: number;
+  /** Of these, how many say of themselves that they are protected. */
+  readonly protectedVMs: number;
 }

@@ -57,6 +57,8 @@ export interface LiveMigratable {
 
 /** A live migration as the VMI's status tells it. */
 export interface VMIMigrationState {
+  /** UID of the VirtualMachineInstanceMigration it is about. */
+  readonly uid: string | undefined;
   readonly sourceNode: string | undefined;
   readonly targetNode: string | undefined;
   /** The guest was seen running on the target: the switch has happened, only the acknowledgement is missing. */

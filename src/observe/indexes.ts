@@ -1,11 +1,14 @@
 // The lookups a turn needs, maintained from single changes; and which VMs have changed since the last turn.
+import type { Instant } from "../model/clock.ts";
 import type { ProtectionFact } from "../model/protection.ts";
-import type { SnapshotIndex } from "../model/snapshot.ts";
+import type { PodGone, SnapshotIndex } from "../model/snapshot.ts";
 import type { LauncherPodFact, MigrationFact, VMFact, VMIFact } from "../model/virtual-machine.ts";
+import { DependentIndex } from "./dependent-index.ts";
 import { KeyIndex } from "./key-index.ts";
+import { MadeByPolicyIndex } from "./made-by-policy-index.ts";
 
-/** Moments of release remembered at most; the oldest goes first. They only time phases, nothing is decided on them. */
-const MAX_RELEASES_REMEMBERED = 20_000;
+/** Pods seen to go that are remembered at most; the oldest goes first. */
+const MAX_PODS_GONE_REMEMBERED = 20_000;
 
 /** Feeds on changes of facts; each `…Changed` takes the fact before and after. */
 export class Indexes {
@@ -15,9 +18,11 @@ export class Indexes {
   readonly #migrationsByVM = new KeyIndex();
   readonly #protectionsByVM = new KeyIndex();
   readonly #vmsByConstraints = new KeyIndex();
+  readonly #dependents = new DependentIndex();
+  readonly #madeByPolicy = new MadeByPolicyIndex();
   readonly #unsettled = new Set<string>();
   readonly #unfinishedMigrations = new Set<string>();
-  readonly #podsGoneAtWallMs = new Map<string, number>();
+  readonly #podsGone = new Map<string, PodGone>();
   #changedVMs = new Set<string>();
 
   readonly index: SnapshotIndex = {
@@ -29,7 +34,8 @@ export class Indexes {
     vmsByConstraints: this.#vmsByConstraints.groups,
     unsettled: this.#unsettled,
     unfinishedMigrations: this.#unfinishedMigrations,
-    podsGoneAtWallMs: this.#podsGoneAtWallMs,
+    podsGone: this.#podsGone,
+    madeByPolicy: this.#madeByPolicy.counts,
   };
 
   /** The VMs changed since this was last called. */
@@ -53,7 +59,7 @@ export class Indexes {
     key: string,
     before: LauncherPodFact | undefined,
     after: LauncherPodFact | undefined,
-    wallMs: number,
+    at: Instant,
   ): void {
     this.#podsByNode.move(key, before?.nodeName, after?.nodeName);
     this.#podsByVM.move(key, before?.vmKey, after?.vmKey);
@@ -61,15 +67,15 @@ export class Indexes {
     if (vmKey === undefined) return;
     this.#changedVMs.add(vmKey);
     if (after === undefined && before?.kind === "launcher" && before.nodeName !== undefined)
-      this.#rememberRelease(vmKey, wallMs);
+      this.#rememberGone(vmKey, { node: before.nodeName, at });
   }
 
-  #rememberRelease(vmKey: string, wallMs: number): void {
-    this.#podsGoneAtWallMs.delete(vmKey);
-    this.#podsGoneAtWallMs.set(vmKey, wallMs);
-    if (this.#podsGoneAtWallMs.size <= MAX_RELEASES_REMEMBERED) return;
-    const oldest = this.#podsGoneAtWallMs.keys().next();
-    if (oldest.done !== true) this.#podsGoneAtWallMs.delete(oldest.value);
+  #rememberGone(vmKey: string, gone: PodGone): void {
+    this.#podsGone.delete(vmKey);
+    this.#podsGone.set(vmKey, gone);
+    if (this.#podsGone.size <= MAX_PODS_GONE_REMEMBERED) return;
+    const oldest = this.#podsGone.keys().next();
+    if (oldest.done !== true) this.#podsGone.delete(oldest.value);
   }
 
   migrationChanged(key: string, before: MigrationFact | undefined, after: MigrationFact | undefined): void {
@@ -90,11 +96,17 @@ export class Indexes {
     else this.#unsettled.delete(key);
     if (before !== undefined) this.#changedVMs.add(before.vmKey);
     if (after !== undefined) this.#changedVMs.add(after.vmKey);
+    this.#madeByPolicy.changed(before, after);
+    // What one says of its dependencies rests on the others that are there, and on what those wait for.
+    for (const vmKey of this.#dependents.changed(key, before, after)) this.#changedVMs.add(vmKey);
   }
 }
 
 function isUnsettled({ status }: ProtectionFact): boolean {
   return (
-    status.failover !== undefined || status.evacuation !== undefined || status.displacedFrom !== undefined
+    status.failover !== undefined ||
+    status.evacuation !== undefined ||
+    status.displacedFrom !== undefined ||
+    status.conditions.some((condition) => condition.reason === "RestartLimitReached")
   );
 }

@@ -3,7 +3,7 @@ import type { ApiOutcome, ApiTransport } from "../kube/transport.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import type { NodeFact } from "../model/node.ts";
 import type { Conclusions, ContactState, Snapshot, SourceName, SourceState } from "../model/snapshot.ts";
-import { DEFAULT_KUBEVIRT_CONFIG } from "../model/virtual-machine.ts";
+import { DEFAULT_KUBEVIRT_CONFIG, type MigrationFact } from "../model/virtual-machine.ts";
 import { Contact } from "./contact.ts";
 import { Indexes } from "./indexes.ts";
 import { createReflectors, type Listeners, NODE_LEASE_NAMESPACE, type Reflectors } from "./sources.ts";
@@ -14,6 +14,8 @@ export interface WorldOptions {
   readonly random: Random;
   /** Something a decision may depend on has changed. Called often; the turn decides when to look. */
   readonly onChange: () => void;
+  /** A migration that we asked for has just ended. */
+  readonly onMigrationEnded?: (migration: MigrationFact) => void;
 }
 
 /** What a fresh reading of a node and its Lease shows; see act's `FactsPort`. */
@@ -37,6 +39,7 @@ type OwnWritable = Exclude<SourceName, "leases" | "namespaces" | "kubeVirt">;
 export class World {
   readonly #clock: Clock;
   readonly #onChange: () => void;
+  readonly #onMigrationEnded: (migration: MigrationFact) => void;
   readonly #contact: Contact;
   readonly #indexes = new Indexes();
   readonly #reflectors: Reflectors;
@@ -47,6 +50,7 @@ export class World {
   constructor(options: WorldOptions) {
     this.#clock = options.clock;
     this.#onChange = options.onChange;
+    this.#onMigrationEnded = options.onMigrationEnded ?? (() => undefined);
     this.#contact = new Contact(options.clock);
     this.#reflectors = createReflectors({
       ...options,
@@ -186,9 +190,13 @@ export class World {
       },
       virtualMachines: noted((key, before, after) => this.#indexes.vmChanged(key, before, after)),
       virtualMachineInstances: noted((key, before, after) => this.#indexes.vmiChanged(key, before, after)),
-      migrations: noted((key, before, after) => this.#indexes.migrationChanged(key, before, after)),
+      migrations: noted((key, before, after) => {
+        this.#indexes.migrationChanged(key, before, after);
+        if (after?.finished && before?.finished === false && after.purpose !== undefined)
+          this.#onMigrationEnded(after);
+      }),
       launcherPods: noted((key, before, after) =>
-        this.#indexes.podChanged(key, before, after, this.#clock.now().wallMs),
+        this.#indexes.podChanged(key, before, after, this.#clock.now()),
       ),
       protections: noted((key, before, after) => this.#indexes.protectionChanged(key, before, after)),
       policies: rules,

@@ -14,6 +14,7 @@ import { Indexes } from "../../src/observe/indexes.ts";
 /** Monotonic now of every table; far from zero, so that "long ago" exists. */
 export const NOW_MS = 1_000_000;
 export const NOW_WALL_MS = Date.UTC(2026, 10, 22, 12, 0, 0);
+const INSTANT = { monotonicMs: NOW_MS, wallMs: NOW_WALL_MS };
 /** The time stamp of `NOW_WALL_MS`. */
 export const NOW = "2026-11-22T12:00:00.000Z";
 
@@ -295,7 +296,7 @@ export class Cluster {
     const indexes = new Indexes();
     for (const [key, fact] of this.vms) indexes.vmChanged(key, undefined, fact);
     for (const [key, fact] of this.vmis) indexes.vmiChanged(key, undefined, fact);
-    for (const [key, fact] of this.pods) indexes.podChanged(key, undefined, fact, NOW_WALL_MS);
+    for (const [key, fact] of this.pods) indexes.podChanged(key, undefined, fact, INSTANT);
     for (const [key, fact] of this.migrations) indexes.migrationChanged(key, undefined, fact);
     for (const [key, fact] of this.protections) indexes.protectionChanged(key, undefined, fact);
     const leases = this.sources.get("leases");

@@ -67,7 +67,8 @@ function samePlacement(previous: NodePlacement | undefined, now: NodePlacement):
 }
 
 function signal(previous: Signal | undefined, value: string | undefined, seenAtMs: number): Signal {
-  return previous !== undefined && previous.value === value ? previous : { value, changedAtMs: seenAtMs };
+  if (previous === undefined) return { value, changedAtMs: seenAtMs, firstSight: true };
+  return previous.value === value ? previous : { value, changedAtMs: seenAtMs };
 }
 
 const leaseObject = z.object({

@@ -27,6 +27,7 @@ const vmiObject = z.object({
         .nullish(),
       migrationState: z
         .object({
+          migrationUid: z.string().nullish(),
           sourceNode: z.string().nullish(),
           targetNode: z.string().nullish(),
           targetNodeDomainReadyTimestamp: z.string().nullish(),
@@ -105,6 +106,7 @@ function migrationState(vmi: VMIObject): VMIMigrationState | undefined {
   const state = vmi.status?.migrationState;
   if (state === null || state === undefined) return undefined;
   return {
+    uid: state.migrationUid ?? undefined,
     sourceNode: state.sourceNode ?? undefined,
     targetNode: state.targetNode ?? undefined,
     targetReady: typeof state.targetNodeDomainReadyTimestamp === "string",

@@ -1,0 +1,61 @@
+// Which HAVirtualMachines a turn looks at: those that something changed for, so that its work follows the changes.
+import { CANDIDATES_KEPT } from "./placement.ts";
+import type { ProtectionFact } from "../model/protection.ts";
+import type { Conclusions, NodeConclusion } from "../model/snapshot.ts";
+import type { Turn } from "./turn.ts";
+
+/** HAVirtualMachines whose status may have to say something new: by what changed, or all where the rules did. */
+export function protectionsToLookAt(
+  turn: Turn,
+  nodes: ReadonlyMap<string, NodeConclusion>,
+): Iterable<ProtectionFact> {
+  const { snapshot } = turn;
+  const { last, changes } = snapshot;
+  if (last === undefined || changes.everything || changes.rules) return snapshot.protections.values();
+  const vmKeys = new Set(changes.vmKeys);
+  for (const key of last.unwritten) vmKeys.add(key);
+  addFromNodes(turn, { last, nodes }, vmKeys);
+  addFromCandidates(turn, last, vmKeys);
+  const found = new Set<ProtectionFact>();
+  const add = (key: string): void => {
+    const protection = snapshot.protections.get(key);
+    if (protection !== undefined) found.add(protection);
+  };
+  for (const vmKey of vmKeys) snapshot.index.protectionsByVM.get(vmKey)?.forEach(add);
+  snapshot.index.unsettled.forEach(add);
+  return found;
+}
+
+/** VMs on nodes that are judged otherwise than before, or are new, or gone. */
+function addFromNodes(
+  turn: Turn,
+  { last, nodes }: { readonly last: Conclusions; readonly nodes: ReadonlyMap<string, NodeConclusion> },
+  vmKeys: Set<string>,
+): void {
+  const { vmisByNode } = turn.snapshot.index;
+  for (const [name, conclusion] of nodes) {
+    if (last.nodes.get(name)?.word === conclusion.word) continue;
+    for (const key of vmisByNode.get(name) ?? []) vmKeys.add(key);
+  }
+  for (const name of last.nodes.keys()) {
+    if (nodes.has(name)) continue;
+    for (const key of vmisByNode.get(name) ?? []) vmKeys.add(key);
+  }
+}
+
+/** VMs whose constraints other nodes satisfy than before. */
+function addFromCandidates(turn: Turn, last: Conclusions, vmKeys: Set<string>): void {
+  for (const [key, candidates] of turn.candidates) {
+    const before = last.candidates.get(key);
+    if (before === candidates || (before !== undefined && looksTheSame(before, candidates))) continue;
+    for (const vmKey of turn.snapshot.index.vmsByConstraints.get(key) ?? []) vmKeys.add(vmKey);
+  }
+}
+
+/** Two candidate lists that no status tells apart: both full (only "at least" is said), or the same nodes. */
+function looksTheSame(a: readonly string[], b: readonly string[]): boolean {
+  return (
+    (a.length === CANDIDATES_KEPT && b.length === CANDIDATES_KEPT) ||
+    (a.length === b.length && a.every((node) => b.includes(node)))
+  );
+}

@@ -1,0 +1,152 @@
+// What a status remembers of a failover, from the loss of the node until the VM is really up again. Written twice per VM,
+// at its beginning and at its end; in between only when something stands in the way.
+import type { FencingFact } from "../model/fencing.ts";
+import type { DisplacedFrom, FailoverRecord, OutageRecord } from "../model/protection.ts";
+import { MAX_OUTAGES_KEPT } from "../model/protection.ts";
+import { isFinal, type VMFact, type VMIFact } from "../model/virtual-machine.ts";
+import { whatBlocks } from "./blocked.ts";
+import { isHeardNow, lastHeardWallMs } from "./judge-node.ts";
+import { isInCharge, type Subject } from "./subject.ts";
+import { timestamp, wallMsOf } from "./text.ts";
+
+export interface FailoverStep {
+  readonly failover: FailoverRecord | undefined;
+  readonly outages: readonly OutageRecord[];
+  /** Set when the VM has just arrived elsewhere, or has been lost a second time on its way. */
+  readonly left: DisplacedFrom | undefined;
+}
+
+/** The record as it should stand now. */
+export function nextFailover(subject: Subject): FailoverStep {
+  const { outages, failover } = subject.protection.status;
+  const since = timestamp(subject.turn.now.wallMs);
+  const leftFrom = (node: string): DisplacedFrom => ({ node, cause: "Failover", since });
+  const opened = lossOf(subject, failover);
+  if (opened !== undefined) {
+    const moved = failover !== undefined && failover.fromNode !== opened.fromNode;
+    const left = moved ? leftFrom(failover.fromNode) : undefined;
+    return { failover: describe(subject, opened), outages, left };
+  }
+  if (failover === undefined) return { failover, outages, left: undefined };
+  const ended = howItEnded(subject, failover);
+  if (ended === undefined) return { failover: describe(subject, failover), outages, left: undefined };
+  const arrived = ended.vmi?.nodeName;
+  const left =
+    arrived === undefined || arrived === failover.fromNode ? undefined : leftFrom(failover.fromNode);
+  if (!ended.restarted) return { failover: undefined, outages, left };
+  const outage = outageOf(subject, failover, ended.vmi);
+  return { failover: undefined, outages: [outage, ...outages].slice(0, MAX_OUTAGES_KEPT), left };
+}
+
+/**
+ * The record of the loss of the VM's present node; undefined where that is not lost or on record already. A second loss
+ * on the way up carries the record on to the second node: the outage is the same one.
+ */
+function lossOf(subject: Subject, before: FailoverRecord | undefined): FailoverRecord | undefined {
+  const { turn, vm, vmi } = subject;
+  if (vmi?.nodeName === undefined || isFinal(vmi) || !isMeantToRun(vm) || !isInCharge(subject))
+    return undefined;
+  const { nodeName, uid } = vmi;
+  if (turn.verdicts.get(nodeName)?.kind !== "lost") return undefined;
+  if (before?.fromNode === nodeName && before.vmiUID === uid) return undefined;
+  const open = turn.openFencings.get(nodeName);
+  const opening = turn.plan.openings.get(nodeName);
+  const fencing = open?.name ?? opening?.name;
+  const lastHeard = (): string => timestamp(lastHeardWallMs(turn.snapshot, nodeName, turn.now));
+  return {
+    ...(fencing === undefined ? {} : { fencing }),
+    fromNode: nodeName,
+    vmiUID: uid,
+    lastGoodAt: before?.lastGoodAt ?? open?.lastSeenAt ?? opening?.lastSeenAt ?? lastHeard(),
+    lostAt: before?.lostAt ?? open?.detectedAt ?? opening?.detectedAt ?? timestamp(turn.now.wallMs),
+    phase: "Recovering",
+    message: "",
+  };
+}
+
+function isMeantToRun(vm: VMFact | undefined): boolean {
+  return vm !== undefined && !vm.deleting && vm.runStrategy !== "Halted";
+}
+
+/** Fills in phase and message; they change only when something stands in the way or no longer does. */
+function describe(subject: Subject, record: FailoverRecord): FailoverRecord {
+  const { turn } = subject;
+  const { fromNode } = record;
+  const open = turn.openFencings.get(fromNode)?.name ?? turn.plan.openings.get(fromNode)?.name;
+  const stoodDown = fencingOf(subject, record)?.status.phase === "Aborted";
+  const fencing = record.fencing === undefined || stoodDown ? (open ?? record.fencing) : record.fencing;
+  const named = { ...record, ...(fencing === undefined ? {} : { fencing }) };
+  const blocked = whatBlocks(subject, named);
+  return {
+    ...named,
+    phase: blocked === undefined ? "Recovering" : "Blocked",
+    message:
+      blocked ??
+      `${fromNode} is lost${fencing === undefined ? "" : `; progress is in NodeFencing ${fencing}`}`,
+  };
+}
+
+interface Ending {
+  readonly restarted: boolean;
+  readonly vmi: VMIFact | undefined;
+}
+
+function howItEnded(subject: Subject, record: FailoverRecord): Ending | undefined {
+  const { turn, vm, vmi } = subject;
+  if (vm === undefined || vm.runStrategy === "Halted") return { restarted: false, vmi: undefined };
+  // It ended by itself, and KubeVirt does not start it again for that.
+  if (vmi?.phase === "Succeeded" && vm.runStrategy !== "Always") return { restarted: false, vmi: undefined };
+  if (vmi === undefined || vmi.phase !== "Running" || vmi.nodeName === undefined || !vmi.ready)
+    return undefined;
+  const verdict = turn.verdicts.get(vmi.nodeName)?.kind;
+  if (vmi.uid !== record.vmiUID) {
+    const runs = verdict === "healthy" || verdict === "suspect" || verdict === "returning";
+    return runs ? { restarted: true, vmi } : undefined;
+  }
+  return verdict === "healthy" && survived(subject, record, vmi.nodeName)
+    ? { restarted: false, vmi }
+    : undefined;
+}
+
+/**
+ * Whether the same guest still runs: its node is heard again, or its migration had already switched to another. Not
+ * where the incarnation that it ran on has been proven ended, whatever its VMI still says.
+ */
+function survived(subject: Subject, record: FailoverRecord, nodeName: string): boolean {
+  const { turn } = subject;
+  if (turn.openFencings.has(nodeName)) return false;
+  if (!isHeardNow({ ...turn, nowMs: turn.now.monotonicMs }, nodeName)) return false;
+  return nodeName !== record.fromNode || fencingOf(subject, record)?.status.proof === undefined;
+}
+
+function outageOf(subject: Subject, record: FailoverRecord, vmi: VMIFact | undefined): OutageRecord {
+  const { turn, protection } = subject;
+  const proof = fencingOf(subject, record)?.status.proof;
+  const gone = turn.snapshot.index.podsGone.get(protection.vmKey);
+  // The pod that we last saw go may be another one, of an earlier or a later move.
+  const released =
+    gone?.node === record.fromNode && gone.at.wallMs >= wallMsOf(record.lostAt) ? gone.at.wallMs : undefined;
+  const at = (
+    key: "releasedAt" | "scheduledAt" | "runningAt" | "readyAt",
+    wallMs: number | undefined,
+  ): Record<string, string> => (wallMs === undefined ? {} : { [key]: timestamp(wallMs) });
+  return {
+    cause: "NodeLost",
+    ...(record.fencing === undefined ? {} : { fencing: record.fencing }),
+    fromNode: record.fromNode,
+    ...(vmi?.nodeName === undefined ? {} : { toNode: vmi.nodeName }),
+    vmiUID: record.vmiUID,
+    ...(vmi === undefined ? {} : { newVMIUID: vmi.uid }),
+    lastGoodAt: record.lastGoodAt,
+    lostAt: record.lostAt,
+    ...(proof === undefined ? {} : { provedAt: proof.observedAt }),
+    ...at("releasedAt", released),
+    ...at("scheduledAt", vmi?.scheduledAtWallMs),
+    ...at("runningAt", vmi?.runningAtWallMs),
+    ...at("readyAt", vmi?.readyAtWallMs ?? turn.now.wallMs),
+  };
+}
+
+function fencingOf({ turn }: Subject, record: FailoverRecord): FencingFact | undefined {
+  return turn.snapshot.fencings.get(record.fencing ?? "");
+}
