@@ -84,7 +84,7 @@ export class MigrationController {
     const verdict = judgeMigration(migration, around);
     const status = nextMigrationStatus(migration, around, verdict);
     if (verdict.failure !== undefined) {
-      await this.#writes.event(migration, {
+      this.#writes.event(migration, {
         type: "Warning",
         reason: "FailedMigration",
         message: verdict.failure,

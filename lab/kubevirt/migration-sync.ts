@@ -130,7 +130,7 @@ export class MigrationSync {
       sourceNode,
     });
     const pod = await this.#writes.createPod(manifest, vmi.metadata.namespace ?? "");
-    await this.#writes.event(migration, {
+    this.#writes.event(migration, {
       type: "Normal",
       reason: "SuccessfulCreate",
       message: `Created migration target pod ${pod.metadata.name}`,
@@ -140,7 +140,7 @@ export class MigrationSync {
   async #cancelBeforeHandOff(migration: Migration, pod: Pod | undefined): Promise<void> {
     if (!pod || pod.metadata.deletionTimestamp !== undefined) return;
     await this.#writes.deletePod(pod);
-    await this.#writes.event(migration, {
+    this.#writes.event(migration, {
       type: "Normal",
       reason: "SuccessfulDelete",
       message: `migration canceled and pod ${keyOf(pod)} is deleted`,
@@ -152,7 +152,7 @@ export class MigrationSync {
     const leftMs = pendingLeftMs(migration, pod, Date.now());
     if (leftMs > 0) return this.#askAgain(key, leftMs, RUNNING_PRIORITY);
     await this.#writes.deletePod(pod);
-    await this.#writes.event(migration, {
+    this.#writes.event(migration, {
       type: "Normal",
       reason: "SuccessfulDelete",
       message: `${isUnschedulable(pod) ? "unschedulable" : "pending"} pod ${keyOf(pod)} timeout period exceeded`,
@@ -181,7 +181,7 @@ export class MigrationSync {
       ...change("/metadata/labels", vmi.metadata.labels, labels),
     ]);
     this.#handedOff.add(key);
-    await this.#writes.event(migration, {
+    this.#writes.event(migration, {
       type: "Normal",
       reason: "SuccessfulHandOver",
       message: "Migration target pod is ready for preparation by virt-handler.",

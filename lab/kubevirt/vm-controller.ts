@@ -96,7 +96,7 @@ export class VmController {
       return NOTHING_DONE;
     }
     const vmi = await this.#writes.createVmi(vmiOf(vm), vm.metadata.namespace ?? "");
-    await this.#writes.event(vm, {
+    this.#writes.event(vm, {
       type: "Normal",
       reason: "SuccessfulCreate",
       message: `Started the virtual machine by creating the new virtual machine instance ${vmi.metadata.name}`,
@@ -108,7 +108,7 @@ export class VmController {
   async #stop(vm: VirtualMachine, vmi: VirtualMachineInstance): Promise<boolean> {
     if (vmi.metadata.deletionTimestamp !== undefined) return false;
     await this.#writes.deleteVmi(vmi);
-    await this.#writes.event(vm, {
+    this.#writes.event(vm, {
       type: "Normal",
       reason: "SuccessfulDelete",
       message: `Stopped the virtual machine by deleting the virtual machine instance ${vmi.metadata.uid}`,

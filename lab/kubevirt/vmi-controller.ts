@@ -87,7 +87,7 @@ export class VmiController {
     }
     try {
       const pod = await this.#writes.createPod(launcherPod(vmi), vmi.metadata.namespace ?? "");
-      await this.#writes.event(vmi, {
+      this.#writes.event(vmi, {
         type: "Normal",
         reason: "SuccessfulCreate",
         message: `Created virtual machine pod ${pod.metadata.name}`,

@@ -195,11 +195,11 @@ export class Writes {
     accepted(outcome, "label node");
   }
 
-  /** Writes an event about an object. An event that cannot be written is lost, as in KubeVirt. */
-  async event(about: EventSubject, text: EventText): Promise<void> {
+  /** Writes an event about an object, without waiting for it. One that cannot be written is lost, as in KubeVirt. */
+  event(about: EventSubject, text: EventText): void {
     const { namespace = "default" } = about.metadata;
     const path = `/api/v1/namespaces/${namespace}/events`;
-    await this.#api.request({ method: "POST", path, body: eventOf(about, text) });
+    void this.#api.request({ method: "POST", path, body: eventOf(about, text) });
   }
 }
 
