@@ -1,6 +1,8 @@
 // A replica of the operator inside this process: for tests that watch it closely, or stop it in the middle of a write.
 import { createHttpTransport } from "../../src/kube/http-transport.ts";
+import type { OpenDevice } from "../../src/act/device-access.ts";
 import type { ApiTransport } from "../../src/kube/transport.ts";
+import type { Clock } from "../../src/model/clock.ts";
 import type { DecisionPolicy } from "../../src/model/decision-policy.ts";
 import { Operator, type OperatorObserver } from "../../src/run/operator.ts";
 import { createRealClock } from "../../src/run/real-clock.ts";
@@ -15,6 +17,10 @@ export interface ReplicaOptions {
   readonly observer?: OperatorObserver;
   /** Stands between the replica and the API server. */
   readonly wrapTransport?: (transport: ApiTransport) => ApiTransport;
+  /** The machine's clock unless said. */
+  readonly clock?: Clock;
+  /** How fence devices are opened; the real ones unless said. */
+  readonly openDevice?: OpenDevice;
   readonly log?: (level: "info" | "warn", message: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -43,7 +49,7 @@ export function startReplica(controlPlane: ControlPlane, options: ReplicaOptions
   const log = options.log ?? (() => undefined);
   const operator = new Operator({
     transport: options.wrapTransport?.(transport) ?? transport,
-    clock: createRealClock(),
+    clock: options.clock ?? createRealClock(),
     random: Math.random,
     log: {
       info: (fields, message) => log("info", message, fields),
@@ -56,6 +62,7 @@ export function startReplica(controlPlane: ControlPlane, options: ReplicaOptions
     policy: { ...LAB_POLICY, ...options.policy },
     dryRun: false,
     ...(options.observer === undefined ? {} : { observer: options.observer }),
+    ...(options.openDevice === undefined ? {} : { openDevice: options.openDevice }),
     onBug: (error) => {
       throw error;
     },
