@@ -6,6 +6,8 @@ export const NAMESPACE = "demo";
 export const POWERLESS_NODE = "node-2";
 /** Node that is cordoned; the VM that cannot be migrated starts there. */
 export const CORDONED_NODE = "node-1";
+/** VMs that start on that node whatever the scheduler thinks: one that cannot leave it, one that comes back to it. */
+export const STARTS_ON_CORDONED: readonly string[] = ["legacy-1", "web-1"];
 /** Node that is cut off from the API server. */
 export const ISOLATED_NODE = "node-3";
 
@@ -35,7 +37,7 @@ function member(
   name: string,
   role: string,
   vm: Partial<VmRequest>,
-  protection: object | undefined = {},
+  protection: object | undefined,
 ): CastMember {
   const request: VmRequest = {
     namespace: NAMESPACE,

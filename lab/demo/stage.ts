@@ -2,10 +2,19 @@
 import { type Cluster, startCluster } from "../cluster.ts";
 import { waitFor } from "../cluster/wait-for.ts";
 import { type Bmcs, startBmcs } from "../holdfast/bmcs.ts";
-import { apply, installHoldfast } from "../holdfast/install.ts";
+import { releasedLease } from "../../src/run/lease-record.ts";
+import { apply, HOLDFAST_NAMESPACE, installHoldfast } from "../holdfast/install.ts";
 import { type ReplicaProcess, startReplicaProcess } from "../holdfast/replica-process.ts";
 import { expectOk } from "../kubevirt/calls.ts";
-import { CORDONED_NODE, type CastMember, castOf, isRunning, NAMESPACE, WEB_POLICY } from "./cast.ts";
+import {
+  CORDONED_NODE,
+  type CastMember,
+  castOf,
+  isRunning,
+  NAMESPACE,
+  STARTS_ON_CORDONED,
+  WEB_POLICY,
+} from "./cast.ts";
 import { tellFencing, tellMigration, tellProtection } from "./chronicle.ts";
 import { HoldfastView } from "./holdfast-view.ts";
 import type { DemoOptions } from "./options.ts";
@@ -20,6 +29,10 @@ export interface Stage {
   readonly timeline: Timeline;
   /** `kubectl cordon` and `kubectl uncordon`. */
   cordon(node: string, cordoned: boolean): Promise<void>;
+  /** Notes which VMs are about to be evacuated. */
+  remember(leaving: readonly string[]): void;
+  /** Those of them whose promise is to go home. */
+  homesick(): readonly string[];
   /** Names of VMs whose guest runs on the node, by the oracle. */
   vmsOn(node: string): readonly string[];
   stop(): Promise<void>;
@@ -44,7 +57,7 @@ export async function setStage(options: DemoOptions, timeline: Timeline): Promis
     closers.push(() => bmcs.stop());
     timeline.tell("lab", "a BMC per node, and Holdfast's CRDs and rights installed");
     const cast = castOf(options.vms);
-    const stage = { cluster, bmcs, cast, timeline, ...operations(cluster) };
+    const stage = { cluster, bmcs, cast, timeline, ...operations(cluster, cast) };
     await enter(stage);
     const view = new HoldfastView(admin, {
       protection: (now, before) => tellProtection(timeline, now, before),
@@ -52,6 +65,7 @@ export async function setStage(options: DemoOptions, timeline: Timeline): Promis
     });
     closers.push(() => view.stop());
     closers.push(followMigrations(cluster, timeline));
+    await apply(admin, releasedLease("holdfast", HOLDFAST_NAMESPACE) as never);
     await apply(admin, WEB_POLICY);
     for (const { vm, protection } of cast) {
       if (protection === undefined) continue;
@@ -78,8 +92,19 @@ export async function setStage(options: DemoOptions, timeline: Timeline): Promis
   }
 }
 
-function operations(cluster: Cluster): Pick<Stage, "cordon" | "vmsOn"> {
+function operations(
+  cluster: Cluster,
+  cast: readonly CastMember[],
+): Pick<Stage, "cordon" | "vmsOn" | "remember" | "homesick"> {
+  let evacuated: readonly string[] = [];
   return {
+    remember: (leaving) => {
+      evacuated = leaving;
+    },
+    homesick: () =>
+      cast
+        .filter((member) => member.protection === undefined && evacuated.includes(member.vm.name))
+        .map(({ vm }) => vm.name),
     cordon: async (node, cordoned) => {
       const patched = await cluster.controlPlane.admin.request({
         method: "PATCH",
@@ -98,7 +123,7 @@ function operations(cluster: Cluster): Pick<Stage, "cordon" | "vmsOn"> {
   };
 }
 
-/** Creates the VMs; the first one while only the node that will be cordoned takes VMs, since it cannot move later. */
+/** Creates the VMs; the first two while only the node that will be cordoned takes VMs: one cannot leave it, one comes back. */
 async function enter({
   cluster,
   cast,
@@ -106,13 +131,12 @@ async function enter({
   cordon,
 }: Pick<Stage, "cluster" | "cast" | "timeline" | "cordon">): Promise<void> {
   const others = cluster.fleet.nodes.filter((node) => node.name !== CORDONED_NODE);
-  const [immovable, ...rest] = cast;
-  if (immovable !== undefined) {
-    for (const node of others) await cordon(node.name, true);
-    await cluster.createVM(immovable.vm);
-    await cluster.waitForRunning(`${NAMESPACE}/${immovable.vm.name}`);
-    for (const node of others) await cordon(node.name, false);
-  }
+  const first = cast.filter(({ vm }) => STARTS_ON_CORDONED.includes(vm.name));
+  const rest = cast.filter((member) => !first.includes(member));
+  for (const node of others) await cordon(node.name, true);
+  for (const { vm } of first) await cluster.createVM(vm);
+  for (const { vm } of first) await cluster.waitForRunning(`${NAMESPACE}/${vm.name}`);
+  for (const node of others) await cordon(node.name, false);
   for (const member of rest) {
     await cluster.createVM(member.vm);
     if (member.vm.runStrategy === "Manual") await start(cluster, member.vm.name);

@@ -81,31 +81,31 @@ export const cordon: Story = async (stage, checks) => {
   );
 };
 
-/** (b) Uncordon: VMs whose policy says so go home. */
+/** (b) Uncordon: VMs whose policy says so go home, and no other moves. */
 export const failback: Story = async (stage, checks) => {
-  stage.timeline.tell("(b)", `kubectl uncordon ${CORDONED_NODE}`, "chapter");
-  const away = stage.cast
-    .map(({ vm }) => vm.name)
-    .filter(
-      (name) =>
-        stage.view.protections.get(`${NAMESPACE}/${name}`)?.status?.displacedFrom?.node === CORDONED_NODE,
-    );
-  const staying = stage.vmsOn(CORDONED_NODE);
-  stage.timeline.tell(
-    "kubectl",
-    `uncordon ${CORDONED_NODE}; ${away.join(", ") || "no VM"} may go home`,
-    "deed",
+  const { timeline, view } = stage;
+  timeline.tell("(b)", `kubectl uncordon ${CORDONED_NODE}`, "chapter");
+  const displaced = (name: string): boolean =>
+    view.protections.get(`${NAMESPACE}/${name}`)?.status?.displacedFrom?.node === CORDONED_NODE;
+  const away = stage.homesick();
+  await checks.becomes(
+    `${away.join(", ")} (failback.policy Automatic) remember where they belong`,
+    waitFor("displaced VMs are on record", (saw) => {
+      saw(away.filter((name) => !displaced(name)));
+      return away.length > 0 && away.every(displaced) ? true : undefined;
+    }),
   );
+  const expected = [...new Set([...away, ...stage.vmsOn(CORDONED_NODE)])].sort();
+  timeline.tell("kubectl", `uncordon ${CORDONED_NODE}`, "deed");
   await stage.cordon(CORDONED_NODE, false);
   await checks.becomes(
-    `the ${away.length} VMs with failback.policy Automatic are home again, and no other moved`,
+    `they are home again, and no other VM moved`,
     waitFor(
       "the displaced VMs are home",
       (saw) => {
         const there = stage.vmsOn(CORDONED_NODE);
-        saw({ there, away });
-        const all = [...new Set([...away, ...staying])].sort();
-        return JSON.stringify(there) === JSON.stringify(all) ? true : undefined;
+        saw({ there, expected });
+        return JSON.stringify(there) === JSON.stringify(expected) && !away.some(displaced) ? true : undefined;
       },
       FAILBACK_DEADLINE_MS,
     ),

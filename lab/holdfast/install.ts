@@ -49,6 +49,7 @@ async function manifestsIn(file: string): Promise<readonly Manifest[]> {
 }
 
 const PLURALS: Readonly<Record<string, string>> = {
+  Lease: "leases",
   Namespace: "namespaces",
   ServiceAccount: "serviceaccounts",
   Secret: "secrets",

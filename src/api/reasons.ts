@@ -42,7 +42,6 @@ export const EVENT_REASONS = [
   "MigrationStarted",
   "MigrationAborted",
   "EvacuationRefused",
-  "FailedOver",
   "FailoverBlocked",
   "RestartedForEvacuation",
   "ProtectionCreated",

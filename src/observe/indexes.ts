@@ -66,7 +66,13 @@ export class Indexes {
     const vmKey = after?.vmKey ?? before?.vmKey;
     if (vmKey === undefined) return;
     this.#changedVMs.add(vmKey);
-    if (after === undefined && before?.kind === "launcher" && before.nodeName !== undefined)
+    // The finished pods that past migrations left behind are cleared away later, and say nothing of a release.
+    if (
+      after === undefined &&
+      before?.kind === "launcher" &&
+      !before.finished &&
+      before.nodeName !== undefined
+    )
       this.#rememberGone(vmKey, { node: before.nodeName, at });
   }
 
