@@ -48,6 +48,7 @@ export const cordon: Story = async (stage, checks) => {
   const { timeline, cluster } = stage;
   timeline.tell("(a)", `kubectl cordon ${CORDONED_NODE}`, "chapter");
   const leaving = stage.vmsOn(CORDONED_NODE).filter((name) => name !== "legacy-1");
+  stage.remember(leaving);
   const before = new Map(
     leaving.map((name) => [name, cluster.view.vmis.get(`${NAMESPACE}/${name}`)?.metadata.uid]),
   );

@@ -6,9 +6,8 @@ import { type Node, type Pod, type VirtualMachineInstance, type VmiSpec, type Vo
 /** VMI grace period where the spec says nothing, and what the launcher adds to it twice (facts 2.1). */
 const DEFAULT_GRACE_SECONDS = 30;
 const LAUNCHER_EXTRA_GRACE_SECONDS = 30;
-/** Memory of the launcher and QEMU besides the guest's own, measured for one virtual CPU; page tables come on top. */
+/** Memory of the launcher and QEMU besides the guest's own, measured for small guests with one virtual CPU. */
 const OVERHEAD_BYTES = 288 * 1024 * 1024;
-const PAGE_TABLE_SHARE = 512;
 /** Ten virtual CPUs share one (cpuAllocationRatio). */
 const MILLI_CPU_PER_VCPU = 100;
 const OBSOLETE_HOST_MODEL = "node-labeller.kubevirt.io/obsolete-host-model";
@@ -55,6 +54,7 @@ export function launcherPod(vmi: VirtualMachineInstance): PodManifest {
         [LABEL.app]: "virt-launcher",
         [LABEL.createdBy]: uid,
         [LABEL.vmName]: name,
+        "vmi.kubevirt.io/id": name,
       },
       annotations: {
         ...vmi.metadata.annotations,
@@ -90,6 +90,7 @@ export function launcherPod(vmi: VirtualMachineInstance): PodManifest {
         {
           name: "compute",
           image: LAUNCHER_IMAGE,
+          imagePullPolicy: "IfNotPresent",
           command: ["/usr/bin/virt-launcher-monitor"],
           resources: resourcesOf(spec),
         },
@@ -196,7 +197,7 @@ function resourcesOf(spec: VmiSpec) {
   const vcpus = (cpu?.cores ?? 1) * (cpu?.sockets ?? 1) * (cpu?.threads ?? 1);
   const asked = spec.domain.resources?.requests ?? {};
   const guestBytes = bytesOf(asked["memory"] ?? spec.domain.memory?.guest ?? "0");
-  const memoryBytes = guestBytes + OVERHEAD_BYTES + Math.ceil(guestBytes / PAGE_TABLE_SHARE);
+  const memoryBytes = guestBytes + OVERHEAD_BYTES;
   const devices = {
     "devices.kubevirt.io/kvm": "1",
     "devices.kubevirt.io/tun": "1",

@@ -90,6 +90,10 @@ export class MigrationController {
         message: verdict.failure,
       });
     }
+    if (verdict.phase === "Succeeded" && migration.status.phase === "Running") {
+      const message = "Source node reported migration succeeded";
+      this.#writes.event(migration, { type: "Normal", reason: "SuccessfulMigration", message });
+    }
     if (verdict.phase === "Running") await this.#announceTargetReady(vmi, around.targetPod);
     let current = migration;
     if (!isDeepStrictEqual(status, migration.status)) {

@@ -197,7 +197,6 @@ export class MigrationSync {
       allowWorkloadDisruption: false,
       bandwidthPerMigration: "0",
       completionTimeoutPerGiB: 150,
-      disableTLS: false,
       maxDowntimeMs: 900,
       nodeDrainTaintKey: settings.nodeDrainTaintKey,
       parallelMigrationsPerCluster: settings.parallelMigrationsPerCluster,

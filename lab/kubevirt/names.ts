@@ -44,6 +44,7 @@ export const LABEL = {
 export const ANNOTATION = {
   heartbeat: "kubevirt.io/heartbeat",
   domain: "kubevirt.io/domain",
+  vmGeneration: "kubevirt.io/vm-generation",
   migrationJobName: "kubevirt.io/migrationJobName",
   migrationTransportUnix: "kubevirt.io/migrationTransportUnix",
   evacuationMigration: "kubevirt.io/evacuationMigration",

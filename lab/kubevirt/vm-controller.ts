@@ -2,7 +2,7 @@
 // pkg/virt-controller/watch/vm/vm.go. Instance types, data volumes and live updates are left out.
 import { isDeepStrictEqual } from "node:util";
 import type { ControllerView } from "./controller-view.ts";
-import { FINALIZER } from "./names.ts";
+import { ANNOTATION, FINALIZER } from "./names.ts";
 import { isFinalVmi } from "./object-state.ts";
 import { controllerUidOf, keyOf, type VirtualMachine, type VirtualMachineInstance } from "./objects.ts";
 import { type Demand, demandOf, obeysStartBackoff } from "./run-strategy.ts";
@@ -172,7 +172,7 @@ function vmiOf(vm: VirtualMachine): object {
       labels: template.metadata?.labels ?? {},
       annotations: {
         ...template.metadata?.annotations,
-        "kubevirt.io/vm-generation": String(generation ?? 1),
+        [ANNOTATION.vmGeneration]: String(generation ?? 1),
       },
       finalizers: [FINALIZER.vmController],
       ownerReferences: [

@@ -1,5 +1,6 @@
 // What a VM's status says about its VMI. Pure. Origin: KubeVirt pkg/virt-controller/watch/vm/vm.go updateStatus,
 // setPrintableStatus, syncConditions.
+import { ANNOTATION } from "./names.ts";
 import { isFirstRequestMet } from "./run-strategy.ts";
 import {
   conditionOf,
@@ -41,6 +42,10 @@ export function nextVmStatus(
   assignOrOmit(status, "created", vmi ? true : undefined);
   assignOrOmit(status, "ready", vmi && isTrue(vmi.status.conditions, "Ready") ? true : undefined);
   if (status.runStrategy !== undefined || vmi) status.runStrategy = runStrategyOf(vm);
+  if (vmi) {
+    status.desiredGeneration = vm.metadata.generation ?? 1;
+    status.observedGeneration = Number(vmi.metadata.annotations?.[ANNOTATION.vmGeneration] ?? 1);
+  }
   if (isFirstRequestMet(vm, vmi)) {
     const left = (status.stateChangeRequests ?? []).slice(1);
     assignOrOmit(status, "stateChangeRequests", left.length > 0 ? left : undefined);

@@ -179,10 +179,8 @@ function patchBetween(vmi: VirtualMachineInstance, next: VirtualMachineInstance)
     if (isDeepStrictEqual(old, value) || (isEmpty(old) && isEmpty(value))) return [];
     const path = `/status/${member}`;
     if (old === undefined) return [{ op: "add", path, value }];
-    return [
-      { op: "test", path, value: old },
-      { op: "replace", path, value },
-    ];
+    const test = { op: "test", path, value: old } as const;
+    return [test, value === undefined ? { op: "remove", path } : { op: "replace", path, value }];
   });
 }
 

@@ -40,7 +40,8 @@ export interface VmiSurroundings {
 export function nextVmi(vmi: VirtualMachineInstance, around: VmiSurroundings): VirtualMachineInstance {
   const next = structuredClone(vmi);
   const { pod, owned } = around;
-  if (owned.length > 0 || vmi.status.activePods !== undefined) {
+  delete next.status.activePods;
+  if (owned.length > 0) {
     next.status.activePods = Object.fromEntries(
       owned.map((each) => [each.metadata.uid, each.spec.nodeName ?? ""]),
     );
@@ -66,7 +67,7 @@ function advance(vmi: VirtualMachineInstance, next: VirtualMachineInstance, arou
     case "Running":
       // The pod object alone decides: gone means Failed at once, in any other state it does not (facts 2.2).
       if (!around.pod) next.status.phase = "Failed";
-      else next.status.volumeStatus = [...around.volumeStatus];
+      else setVolumeStatus(next, around);
       return;
     case "Succeeded":
     case "Failed":
@@ -119,11 +120,16 @@ function advanceScheduling(
     next.status.phase = "Scheduled";
     next.status.nodeName = nodeName;
     next.status.migrationTransport = "Unix";
-    next.status.volumeStatus = [...around.volumeStatus];
+    setVolumeStatus(next, around);
     next.metadata.labels = { ...next.metadata.labels, [LABEL.nodeName]: nodeName };
   } else if (isPodDownOrGoingDown(pod)) {
     next.status.phase = "Failed";
   }
+}
+
+function setVolumeStatus(next: VirtualMachineInstance, { volumeStatus }: VmiSurroundings): void {
+  if (volumeStatus.length > 0) next.status.volumeStatus = [...volumeStatus];
+  else delete next.status.volumeStatus;
 }
 
 function advanceFinal(next: VirtualMachineInstance, around: VmiSurroundings): void {
@@ -131,7 +137,7 @@ function advanceFinal(next: VirtualMachineInstance, around: VmiSurroundings): vo
   const done = new Set<string>();
   if (around.owned.length === 0) {
     done.add(FINALIZER.vmi);
-    next.status.launcherContainerImageVersion = "";
+    delete next.status.launcherContainerImageVersion;
   }
   if (!around.hasVm) done.add(FINALIZER.vmController);
   next.metadata.finalizers = finalizers.filter((finalizer) => !done.has(finalizer));

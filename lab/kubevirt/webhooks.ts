@@ -35,6 +35,7 @@ const RUN_STRATEGIES: ReadonlySet<string> = new Set([
   "Once",
   "WaitAsReceiver",
 ]);
+const ONE_HOST_CPU = { cores: 1, sockets: 1, threads: 1, model: "host-model" };
 /** VMI labels that foreign writers may not touch (vmi-update-admitter.go restrictedVmiLabels). */
 const RESTRICTED_LABELS: readonly string[] = [
   LABEL.createdBy,
@@ -118,7 +119,7 @@ function withDefaults(spec: VmiSpec, settings: Settings): VmiSpec {
     domain: {
       ...domain,
       machine: { type: "q35", ...domain.machine },
-      cpu: { cores: 1, sockets: 1, threads: 1, model: "host-model", ...domain.cpu },
+      cpu: domain.cpu ? { model: "host-model", ...domain.cpu } : ONE_HOST_CPU,
       devices: {
         ...domain.devices,
         interfaces: domain.devices?.interfaces ?? [{ name: "default", bridge: {} }],

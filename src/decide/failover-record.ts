@@ -8,6 +8,7 @@ import { whatBlocks } from "./blocked.ts";
 import { isHeardNow, lastHeardWallMs } from "./judge-node.ts";
 import { isInCharge, type Subject } from "./subject.ts";
 import { timestamp, wallMsOf } from "./text.ts";
+import { protectionOf } from "./turn.ts";
 
 export interface FailoverStep {
   readonly failover: FailoverRecord | undefined;
@@ -18,7 +19,8 @@ export interface FailoverStep {
 
 /** The record as it should stand now. */
 export function nextFailover(subject: Subject): FailoverStep {
-  const { outages, failover } = subject.protection.status;
+  const { outages } = subject.protection.status;
+  const failover = standingRecord(subject);
   const since = timestamp(subject.turn.now.wallMs);
   const leftFrom = (node: string): DisplacedFrom => ({ node, cause: "Failover", since });
   const opened = lossOf(subject, failover);
@@ -36,6 +38,23 @@ export function nextFailover(subject: Subject): FailoverStep {
   if (!ended.restarted) return { failover: undefined, outages, left };
   const outage = outageOf(subject, failover, ended.vmi);
   return { failover: undefined, outages: [outage, ...outages].slice(0, MAX_OUTAGES_KEPT), left };
+}
+
+/**
+ * The record that stands for the VM. It goes with the charge: where a person writes an HAVirtualMachine in the middle of
+ * a failover, that one carries it on, and the other lets go of it.
+ */
+function standingRecord(subject: Subject): FailoverRecord | undefined {
+  const { turn, protection } = subject;
+  const own = protection.status.failover;
+  const inCharge = protectionOf(turn.snapshot, protection.vmKey);
+  if (inCharge !== protection) return inCharge?.status.failover === undefined ? own : undefined;
+  if (own !== undefined) return own;
+  for (const key of turn.snapshot.index.protectionsByVM.get(protection.vmKey) ?? []) {
+    const other = turn.snapshot.protections.get(key)?.status.failover;
+    if (other !== undefined) return other;
+  }
+  return undefined;
 }
 
 /**

@@ -72,8 +72,7 @@ export class WatchLister<F> {
     if (page === undefined) return failed(listing, refusal("unexpected", "the answer is not a list"));
     const resourceVersion = listing.resourceVersion ?? page.resourceVersion;
     if (isFirst && this.#isRefused(page)) {
-      const held = this.#store.progress;
-      const message = `a list at ${page.resourceVersion} is older than ${held}, which was seen already`;
+      const message = `a list at ${page.resourceVersion} is older than what was seen before it was asked for`;
       return failed(listing, refusal("unexpected", message));
     }
     const seenAtMs = this.#clock.now().monotonicMs;
@@ -91,7 +90,7 @@ export class WatchLister<F> {
   }
 
   #isRefused(page: ListPage): boolean {
-    if (!this.#store.isBehind(page.resourceVersion)) {
+    if (!this.#store.isStaleList(page.resourceVersion)) {
       this.#staleLists = 0;
       return false;
     }

@@ -1,6 +1,7 @@
 // The facts of one collection and the rules by which they may change: never backwards in resourceVersion, never a
 // dead object again. Knows neither connections nor time beyond what it is handed.
 import { compareResourceVersions, identityOf, type ObjectIdentity } from "./watch-event.ts";
+import { WatchGraves } from "./watch-graves.ts";
 
 /** A fact, or why the object could not be read. */
 export type ParseResult<F> = { readonly fact: F } | { readonly skip: string };
@@ -31,8 +32,6 @@ interface Held extends HeldVersion {
 /** Where a raw object came from. `read`: an answer to a request of our own, which may overtake the watch or lag behind it. */
 export type Origin = "list" | "event" | "read";
 
-/** Most removals remembered against late news of the removed object; beyond it the oldest is forgotten. */
-const MAX_TOMBSTONES = 4_096;
 const MAX_REASON_CHARS = 200;
 /** Under this key `skipped` keeps objects whose very metadata could not be read. */
 export const UNIDENTIFIED = "(unidentified)";
@@ -50,9 +49,11 @@ export class WatchStore<F> {
   skips = 0;
   /** The store shows every change up to this resourceVersion: where a watch resumes. */
   progress: string | undefined;
+  /** Newest resourceVersion in any word of the server, and what it was when the list begun last was asked for. */
+  #newest: string | undefined;
+  #listMustReach: string | undefined;
   #held = new Map<string, Held>();
-  /** UIDs removed on our own word, with the number of the list begun last before that. */
-  #tombstones = new Map<string, number>();
+  #graves = new WatchGraves();
   #list = 0;
   #parse: ParseObject<F>;
   #onChange: ChangeListener<F> | undefined;
@@ -66,9 +67,9 @@ export class WatchStore<F> {
     return this.#held.get(key);
   }
 
-  /** Whether a list at this resourceVersion would show less than the store already does. */
-  isBehind(resourceVersion: string): boolean {
-    return this.progress !== undefined && (compareResourceVersions(resourceVersion, this.progress) ?? 0) < 0;
+  /** Whether the list begun last is no consistent read: the server had told us of later states before we asked. */
+  isStaleList(resourceVersion: string): boolean {
+    return isOlder(resourceVersion, this.#listMustReach);
   }
 
   /** Whether the store already shows everything up to this resourceVersion. */
@@ -79,6 +80,7 @@ export class WatchStore<F> {
   /** Begins a list. Call it before the first page is asked for: what is removed from then on may still be on its pages. */
   beginList(): void {
     this.#list++;
+    this.#listMustReach = this.#newest;
     this.skipped.delete(UNIDENTIFIED);
   }
 
@@ -87,13 +89,17 @@ export class WatchStore<F> {
     for (const [key, held] of this.#held) {
       if (held.list !== this.#list && !isYounger(held, resourceVersion)) this.#remove(key);
     }
-    for (const [uid, list] of this.#tombstones) if (list < this.#list) this.#tombstones.delete(uid);
+    this.#graves.sweep(this.#list);
     this.progress = resourceVersion;
+    this.#saw(resourceVersion);
   }
 
   /** Forgets all order, so that the next list counts whatever its resourceVersion: etcd was restored from a backup. */
   forgetOrder(): void {
     this.progress = undefined;
+    this.#newest = undefined;
+    this.#listMustReach = undefined;
+    this.#graves.forgetOrder();
     for (const [key, held] of this.#held) this.#held.set(key, { ...held, resourceVersion: "" });
   }
 
@@ -104,6 +110,7 @@ export class WatchStore<F> {
       this.#skip(UNIDENTIFIED, "metadata without name, uid or resourceVersion");
       return undefined;
     }
+    this.#saw(id.resourceVersion);
     if (this.#isWanted(id, origin)) this.#accept(raw, id, seenAtMs);
     const held = this.#held.get(id.key);
     if (held !== undefined && origin === "list") held.list = this.#list;
@@ -114,8 +121,8 @@ export class WatchStore<F> {
   delete(raw: unknown): void {
     const id = identityOf(raw);
     if (id === undefined) return this.#skip(UNIDENTIFIED, "a deletion without name, uid or resourceVersion");
-    this.#tombstones.delete(id.uid);
-    if (this.isBehind(id.resourceVersion)) return;
+    this.#graves.settle(id.uid);
+    if (isOlder(id.resourceVersion, this.progress)) return;
     const held = this.#held.get(id.key);
     if (held === undefined) return;
     const order = compareResourceVersions(held.resourceVersion, id.resourceVersion);
@@ -124,13 +131,18 @@ export class WatchStore<F> {
 
   /** Takes the word of a read at `resourceVersion` that no such object exists. */
   absent(key: string, resourceVersion: string): void {
+    this.#saw(resourceVersion);
     const held = this.#held.get(key);
-    if (held !== undefined && !isYounger(held, resourceVersion)) this.bury(key, held.uid);
+    if (held === undefined || isYounger(held, resourceVersion)) return;
+    this.bury(key, held.uid);
+    this.#graves.setFloor(key, { resourceVersion, list: this.#list });
   }
 
   /** Carries `progress` on; it never falls. */
   advance(resourceVersion: string): void {
-    if (!this.isBehind(resourceVersion)) this.progress = resourceVersion;
+    if (isOlder(resourceVersion, this.progress)) return;
+    this.progress = resourceVersion;
+    this.#saw(resourceVersion);
   }
 
   /** Carries `progress` on to what an event's object says, where it says anything. */
@@ -141,30 +153,24 @@ export class WatchStore<F> {
 
   /** Removes an object on our own word, and refuses late news of it. */
   bury(key: string, uid: string): void {
-    this.#tombstones.delete(uid);
-    this.#tombstones.set(uid, this.#list);
-    if (this.#tombstones.size > MAX_TOMBSTONES) {
-      for (const oldest of this.#tombstones.keys()) {
-        this.#tombstones.delete(oldest);
-        break;
-      }
-    }
-    if (this.#held.get(key)?.uid === uid) this.#remove(key);
+    this.#graves.bury(uid, this.#list);
+    const held = this.#held.get(key);
+    if (held?.uid !== uid) return;
+    this.#graves.setFloor(key, { resourceVersion: held.resourceVersion, list: this.#list });
+    this.#remove(key);
+  }
+
+  #saw(resourceVersion: string): void {
+    if (!isOlder(resourceVersion, this.#newest)) this.#newest = resourceVersion;
   }
 
   #isWanted(id: ObjectIdentity, origin: Origin): boolean {
-    const buriedDuring = this.#tombstones.get(id.uid);
-    if (buriedDuring !== undefined) {
-      // A list begun after the removal and showing the object proves that it lives on.
-      if (origin !== "list" || buriedDuring >= this.#list) return false;
-      this.#tombstones.delete(id.uid);
-    }
+    if (this.#graves.refuses(id, origin === "list" ? this.#list : undefined)) return false;
     const held = this.#held.get(id.key);
     if (held !== undefined)
       return (compareResourceVersions(id.resourceVersion, held.resourceVersion) ?? 1) > 0;
     // Not held although the store shows everything up to a later state: it has been deleted since.
-    if (origin === "list" || this.progress === undefined) return true;
-    return (compareResourceVersions(id.resourceVersion, this.progress) ?? 1) > 0;
+    return origin === "list" || !this.covers(id.resourceVersion);
   }
 
   #accept(raw: unknown, id: ObjectIdentity, seenAtMs: number): void {
@@ -207,4 +213,8 @@ export class WatchStore<F> {
 
 function isYounger(held: HeldVersion, resourceVersion: string): boolean {
   return (compareResourceVersions(held.resourceVersion, resourceVersion) ?? -1) > 0;
+}
+
+function isOlder(resourceVersion: string, than: string | undefined): boolean {
+  return than !== undefined && (compareResourceVersions(resourceVersion, than) ?? 0) < 0;
 }

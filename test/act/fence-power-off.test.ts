@@ -301,6 +301,11 @@ describe("a device that cannot be read", () => {
     expect(offResult(await play({ reads: ["unreachable", "On", "Off"] })).requests).toBe(1);
   });
 
+  it("is not given up for failures with good readings between them", async () => {
+    const reads: ReadStep[] = ["unreachable", "unreachable", "Off", "unreachable", "unreachable", "Off"];
+    expect(offResult(await play({ reads })).how).toBe("AlreadyOff");
+  });
+
   it("says nothing of what a broken method threw but the kind of it", async () => {
     const read = notOffResult(await play({ reads: ["throw"] }));
     const request = notOffResult(await play({ reads: ["On"], answers: ["throw"] }, { deadlineMs: 3_000 }));

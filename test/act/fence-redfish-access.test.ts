@@ -97,6 +97,16 @@ describe("TLS", () => {
   });
 });
 
+describe("a connection", () => {
+  it("on which an answer is overdue is given up, so that a healed service answers at once", async () => {
+    const device = rig.deviceWith({ auth: "Basic", systemId: "1" });
+    await rig.bmc.faults.set({ silent: true });
+    expect(await device.readPower({ deadlineMs: 200 })).toMatchObject({ ok: false, kind: "timeout" });
+    await rig.bmc.faults.clear();
+    expect(await device.readPower({ deadlineMs: 2_000 })).toMatchObject({ ok: true, state: "On" });
+  });
+});
+
 describe("login", () => {
   it("uses a session where the service offers one, and only one for many readings", async () => {
     for (let reads = 0; reads < 4; reads++) await rig.device.readPower({ ...CALL, fresh: reads % 2 === 1 });

@@ -150,7 +150,7 @@ describe("documents", () => {
   it.each<[string, RawAnswer]>([
     ["a web page", { body: "<html>Please log in</html>" }],
     ["nothing", { status: 204 }],
-    ["an endless one", { body: "x".repeat(MAX_BODY_BYTES + 1) }],
+    ["an endless one", { body: systemBody({ Description: "x".repeat(MAX_BODY_BYTES) }) }],
     ["an error of its own", { status: 500, body: "oops" }],
   ])("that are %s are faulty, not a state", async (_, answer) => {
     const { device } = await serve({ [SYSTEM]: answer });
@@ -281,6 +281,33 @@ describe("connections", () => {
   it("that the service closes after each answer are made anew", async () => {
     const { device } = await serve({ [SYSTEM]: { body: systemBody(), headers: { connection: "close" } } });
     for (let reads = 0; reads < 3; reads++) expect(await device.readPower(CALL)).toMatchObject({ ok: true });
+  });
+
+  it("that turn out to be dead when they are used again cost a reading nothing", async () => {
+    let readings = 0;
+    const { device } = await serve({
+      [SYSTEM]: ({ socket }) => {
+        if (++readings === 2) socket.destroy();
+        return { body: systemBody() };
+      },
+    });
+    expect(await device.readPower(CALL)).toMatchObject({ ok: true });
+    expect(await device.readPower(CALL)).toMatchObject({ ok: true });
+    expect(readings).toBe(3);
+  });
+
+  it("that die under a reset are not tried again: it may have been carried out", async () => {
+    let resets = 0;
+    const { device } = await serve({
+      [SYSTEM]: { body: systemBody() },
+      [RESET]: ({ socket }) => {
+        resets++;
+        socket.destroy();
+        return {};
+      },
+    });
+    expect((await device.requestOff(CALL)).kind).toBe("noAnswer");
+    expect(resets).toBe(1);
   });
 
   it("may be TLS 1.2, as older BMCs have no other", async () => {

@@ -5,7 +5,14 @@ import type { FencingFact, FencingStatus, FencingTopologyFact } from "../../src/
 import type { NodeFact, NodeLeaseFact, Taint } from "../../src/model/node.ts";
 import { OUR_TAINT_VALUE, OUT_OF_SERVICE_TAINT } from "../../src/model/node.ts";
 import type { Plan, Step } from "../../src/model/plan.ts";
-import type { OptInPolicyFact, ProtectionFact, ProtectionStatus } from "../../src/model/protection.ts";
+import type {
+  FailoverRecord,
+  FailoverRule,
+  OptInPolicyFact,
+  OutageRecord,
+  ProtectionFact,
+  ProtectionStatus,
+} from "../../src/model/protection.ts";
 import type { Changes, Conclusions, Snapshot, SourceName, SourceState } from "../../src/model/snapshot.ts";
 import type { LauncherPodFact, MigrationFact, VMFact, VMIFact } from "../../src/model/virtual-machine.ts";
 import { DEFAULT_KUBEVIRT_CONFIG } from "../../src/model/virtual-machine.ts";
@@ -30,6 +37,15 @@ export const POLICY: DecisionPolicy = {
   maxConcurrentMigrations: undefined,
   migrationBackoffMs: 5_000,
   migrationUnschedulableTimeoutSeconds: 60,
+};
+
+/** What `protect` promises unless said otherwise. */
+export const FAILOVER: FailoverRule = {
+  enabled: true,
+  restartOnce: false,
+  startManual: true,
+  maxRestarts: 3,
+  restartWindowMs: 3_600_000,
 };
 
 const SOURCES: readonly SourceName[] = [
@@ -221,13 +237,7 @@ export class Cluster {
       deleting: false,
       priority: 500,
       evacuation: { strategy: "LiveMigrate", targetSelector: {}, timeoutMs: 900_000 },
-      failover: {
-        enabled: true,
-        restartOnce: false,
-        startManual: true,
-        maxRestarts: 3,
-        restartWindowMs: 3_600_000,
-      },
+      failover: FAILOVER,
       failback: { policy: "Never", delayMs: 300_000, nodeSelector: {} },
       ...rest,
       status: { conditions: [], outages: [], ...status },
@@ -358,6 +368,26 @@ export function attempt(
     outcome: "TimedOut",
     ...change,
   };
+}
+
+/** A failover on record: the VM's first instance was lost with the node. */
+export function lostWith(vm: string, node: string, change: Partial<FailoverRecord> = {}): FailoverRecord {
+  return {
+    fencing: `nf-${node}`,
+    fromNode: node,
+    vmiUID: `vmi-${vm}-1`,
+    lastGoodAt: NOW,
+    lostAt: NOW,
+    phase: "Recovering",
+    message: `${node} is lost; progress is in NodeFencing nf-${node}`,
+    ...change,
+  };
+}
+
+/** An outage that is over. */
+export function outage(agoMs: number, change: Partial<OutageRecord> = {}): OutageRecord {
+  const lostAt = new Date(NOW_WALL_MS - agoMs).toISOString();
+  return { cause: "NodeLost", fromNode: "n9", vmiUID: "vmi-old", lastGoodAt: lostAt, lostAt, ...change };
 }
 
 /** Three healthy nodes and one topology for all. */

@@ -53,8 +53,9 @@ async function runSaying(
   const last: string[] = [];
   const hear = (line: string): void => {
     if (/^(Collecting|Installing|Successfully|ERROR)/.test(line)) say(`  ${line.slice(0, 140)}`);
-    last.push(line);
-    if (last.length > 5) last.shift();
+    // pip says where it looks before it fails; only what went wrong is worth a skip's reason.
+    if (!line.startsWith("Looking in")) last.push(line);
+    if (last.length > 3) last.shift();
   };
   for (const stream of [child.stdout, child.stderr]) createInterface(stream).on("line", hear);
   await new Promise<void>((resolve, reject) => {

@@ -232,6 +232,14 @@ describe.each([{ tls: false }, { tls: true }])("over loopback, TLS: $tls", ({ tl
     for (const stream of streams) stream.close();
   });
 
+  it("opens every stream on a fresh connection, since one that was idle may have gone mute", async () => {
+    server.handler = (_request, response) => response.end('{"n":1}\n');
+    for (let i = 1; i <= 3; i++) {
+      expect(await collect(await opened(transport))).toEqual({ lines: [{ n: 1 }], end: "clean" });
+      expect(server.accepted).toBe(i);
+    }
+  });
+
   it("breaks open streams and calls under way on redial, and dials anew", async () => {
     server.handler = (_request, response) => response.flushHeaders();
     const reading = collect(await opened(transport));

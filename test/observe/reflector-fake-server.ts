@@ -39,6 +39,8 @@ export class FakeServer implements ApiTransport {
   eventLagMs = 0;
   /** How many changes ago the next list was true: what a stale cache or a rolled-back etcd member answers. */
   nextListLagsBy = 0;
+  /** Only lists from before this resourceVersion may come out stale. */
+  staleBelow: () => number = () => Number.POSITIVE_INFINITY;
   /** Whether a request is evaluated when it arrives and its answer takes long, or the other way round. */
   readsEarly = false;
   /** Whether a watch that begins too far back is told so by HTTP status or within the stream. */
@@ -194,7 +196,7 @@ export class FakeServer implements ApiTransport {
     let page = { rv: this.#rv, rest: [...this.objects.values()] };
     const stale = this.nextListLagsBy === 0 ? undefined : this.#states.at(-1 - this.nextListLagsBy);
     this.nextListLagsBy = 0;
-    if (stale) page = { rv: stale.rv, rest: [...stale.objects] };
+    if (stale && stale.rv < this.staleBelow()) page = { rv: stale.rv, rest: [...stale.objects] };
     if (typeof token === "string") {
       const snapshot = this.#snapshots.get(token);
       if (!snapshot) return fail("gone", 410);

@@ -343,6 +343,29 @@ describe("failures", () => {
     expectTruth();
   });
 
+  it("is quick again after a watch has worked", async () => {
+    const { clock, server } = await watching();
+    for (const how of ["break", "expire"] as const) {
+      const fault = () =>
+        how === "break" ? server.endStreams("broken") : server.say({ type: "ERROR", object: { code: 410 } });
+      const delays: number[] = [];
+      for (let i = 0; i < 6; i++) {
+        const [watches, startedMs] = [server.count("watch"), clock.now().monotonicMs];
+        fault();
+        while (server.count("watch") === watches) await clock.advance(1);
+        delays.push(clock.now().monotonicMs - startedMs);
+        await clock.advance(10);
+      }
+      expect(delays.at(-1)).toBeGreaterThan(500);
+      server.put("a", 5);
+      await clock.advance(10);
+      const watches = server.count("watch");
+      fault();
+      await clock.advance(10);
+      expect(server.count("watch"), how).toBe(watches + 1);
+    }
+  });
+
   it("waits as long as the server asks, up to 5 s", async () => {
     const { clock, server, reflector } = bench();
     server.nextFailures.push({ kind: "throttled", retryAfterMs: 2_000 });
@@ -408,6 +431,20 @@ describe("order", () => {
     server.delete("b");
     await clock.advance(5_000);
     expect(held()).toEqual({ a: 10 });
+  });
+
+  it("refuses a list older than an answer to its own write, though the watch has not come that far", async () => {
+    const { clock, server, reflector, held } = await watching();
+    server.endStreams("mute");
+    server.delete("b");
+    reflector.applyOwnWrite(server.put("a", 10));
+    server.nextListLagsBy = 1;
+    for (const stream of server.streams) stream.muted = false;
+    server.say({ type: "ERROR", object: { code: 410 } });
+    await clock.advance(20);
+    expect(reflector.counters.lastError).toContain("is older than");
+    expect(held()).toEqual({ a: 10 });
+    expect([server.count("list"), reflector.counters.lists]).toEqual([3, 2]);
   });
 
   it("believes in a world gone back after the sixth consistent list says so: etcd was restored", async () => {
