@@ -1,4 +1,5 @@
 // What virt-handler writes about a VMI it owns, computed from the VMI and the domain on this node. Pure: each function returns a changed copy or undefined.
+import type { GuestEnd } from "../oracle/witness.ts";
 import type { Launcher } from "./launcher.ts";
 import { judgeMigratability } from "./live-migratable.ts";
 import { type Condition, timestamp } from "./objects.ts";
@@ -11,28 +12,24 @@ export type SeenDomain = Pick<Launcher, "domain" | "end">;
 export function phaseOf(vmi: Vmi, launcher: SeenDomain | undefined): VmiPhase | undefined {
   const phase = vmi.status?.phase;
   if (!launcher) return phase === "Scheduled" || phase === "Running" ? "Failed" : phase;
-  switch (launcher.domain) {
-    case "running":
-      return "Running";
-    case "off":
-      switch (launcher.end) {
-        case "shutdown":
-          return "Succeeded";
-        case "killed":
-          // Without a grace period being killed is the agreed way to stop.
-          return graceSecondsOf(vmi) === 0 ? "Succeeded" : "Failed";
-        case "crashed":
-        case "powerLoss":
-          return "Failed";
-        case "migrated":
-        case undefined:
-          return phase;
-      }
-    // falls through: unreachable, the inner switch is exhaustive
-    case "none":
-    case "incoming":
-    case "starting":
-      return phase;
+  if (launcher.domain === "running") return "Running";
+  if (launcher.domain === "off") return phaseAtEnd(vmi, launcher.end);
+  return phase;
+}
+
+function phaseAtEnd(vmi: Vmi, end: GuestEnd | undefined): VmiPhase | undefined {
+  switch (end) {
+    case "shutdown":
+      return "Succeeded";
+    case "killed":
+      // Without a grace period being killed is the agreed way to stop.
+      return graceSecondsOf(vmi) === 0 ? "Succeeded" : "Failed";
+    case "crashed":
+    case "powerLoss":
+      return "Failed";
+    case "migrated":
+    case undefined:
+      return vmi.status?.phase;
   }
 }
 
