@@ -1,4 +1,5 @@
 // How a Redfish service is reached: settings, TLS, logins, and which system is meant. Against the lab BMC.
+import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { startBmc } from "../../lab/bmc/redfish-bmc.ts";
 import { createCertificateAuthority } from "../../lab/control-plane/certificate-authority.ts";
@@ -7,6 +8,7 @@ import type { RedfishAccess } from "../../src/act/fence/redfish-access.ts";
 import {
   certificate,
   PASSWORD,
+  SECRETS,
   type RedfishRig,
   startRedfishRig,
   TestMachine,
@@ -56,6 +58,16 @@ describe("settings", () => {
       const device = rig.deviceWith({ address: rig.bmc.address + suffix });
       expect(await device.readPower(CALL)).toMatchObject({ ok: true });
     }
+  });
+});
+
+describe("the service's object", () => {
+  it("shows no secret when it is printed or made JSON, before and after use", async () => {
+    const pictures = () => inspect([rig.service, rig.device], { depth: 9, showHidden: true, getters: true });
+    const before = pictures() + JSON.stringify([rig.service, rig.device]);
+    await rig.device.readPower(CALL);
+    const shown = before + pictures() + JSON.stringify([rig.service, rig.device]);
+    expect(SECRETS.filter((secret) => shown.includes(secret))).toEqual([]);
   });
 });
 

@@ -2,7 +2,7 @@
 import type { Clock } from "../../model/clock.ts";
 import { CallDeadline } from "./call-deadline.ts";
 import type { Redactor } from "./redaction.ts";
-import type { RedfishAccess } from "./redfish-access.ts";
+import { namedSystemPath, type RedfishAccess } from "./redfish-access.ts";
 import { failureOfHttp, type SendFailure } from "./redfish-failure.ts";
 import { type RedfishAnswer, RedfishHttp, type RedfishRequest } from "./redfish-http.ts";
 import { type LearnedService, RedfishLogin } from "./redfish-login.ts";
@@ -20,14 +20,15 @@ export interface ConversationParts {
 
 export class RedfishConversation {
   readonly http: RedfishHttp;
-  readonly access: RedfishAccess;
+  /** The system that the settings name. The settings themselves are kept out of sight: they hold the password. */
+  readonly namedSystem: string | undefined;
   readonly learned: LearnedService;
   #clock: Clock;
   #login: RedfishLogin;
 
   constructor(parts: ConversationParts) {
     this.http = new RedfishHttp(parts.origin, parts.access);
-    this.access = parts.access;
+    this.namedSystem = namedSystemPath(parts.access);
     this.learned = parts.learned;
     this.#clock = parts.clock;
     this.#login = new RedfishLogin({ ...parts, http: this.http });

@@ -1,6 +1,6 @@
 // Finds the ComputerSystem to cut at a Redfish service. Never guesses: a wrong system is a healthy node shot.
 import type { CallDeadline } from "./call-deadline.ts";
-import { STANDARD_SYSTEMS, namedSystemPath, pathWithin } from "./redfish-access.ts";
+import { STANDARD_SYSTEMS, pathWithin } from "./redfish-access.ts";
 import type { RedfishConversation } from "./redfish-conversation.ts";
 import { deviceFailure, failureOfAnswer, isSuccess, jsonOf, type SendFailure } from "./redfish-failure.ts";
 import { learnRoot } from "./redfish-login.ts";
@@ -14,7 +14,7 @@ export async function findSystemPath(
   conversation: RedfishConversation,
   deadline: CallDeadline,
 ): Promise<string | SendFailure> {
-  const settled = namedSystemPath(conversation.access) ?? conversation.learned.systemPath;
+  const settled = conversation.namedSystem ?? conversation.learned.systemPath;
   if (settled !== undefined) return settled;
   const listed = await listSystems(conversation, deadline);
   if (!listed.ok) return listed;
