@@ -1,6 +1,7 @@
 // After the proof: taint, release, power-on, and the way of a fenced node back among those that may host VMs.
 import {
   type FencingFact,
+  type FencingLevel,
   type FencingStatus,
   MAX_RELEASED_NAMED,
   parseFenceProof,
@@ -59,6 +60,10 @@ export function decideProven(turn: Turn, fencing: FencingFact): Releasing | unde
       releasedAt: timestamp(turn.now.wallMs),
       releasedVMs: namedReleases(turn, fencing),
       message: "every VM in our care has been released from it",
+      // Intended in the same write, to save one of the few that a failover may cost.
+      ...(powerOnLevel(turn, fencing) === undefined
+        ? {}
+        : { powerOnRequestedAt: timestamp(turn.now.wallMs) }),
     });
   }
   return waiting.length === 0 ? undefined : { fencing, proof, waiting };
@@ -91,12 +96,19 @@ function namedReleases(turn: Turn, fencing: FencingFact): FencingStatus["release
   return released.slice(0, MAX_RELEASED_NAMED);
 }
 
-function powerOn(turn: Turn, fencing: FencingFact): void {
+/** The level whose device is to switch the node on again, where that is wanted: the one that proved it off. */
+function powerOnLevel(turn: Turn, fencing: FencingFact): FencingLevel | undefined {
   const topology = turn.snapshot.topologies.get(fencing.topology ?? "");
+  if (topology?.afterFencing !== "PowerOn") return undefined;
   const { attempts, proof } = fencing.status;
   const proving = attempts.find((one) => one.number === proof?.attempt) ?? attempts.at(-1);
-  const level = topology?.levels.find((one) => one.name === proving?.level) ?? topology?.levels[0];
-  if (topology?.afterFencing !== "PowerOn" || level === undefined) return;
+  return topology.levels.find((one) => one.name === proving?.level) ?? topology.levels[0];
+}
+
+function powerOn(turn: Turn, fencing: FencingFact): void {
+  const level = powerOnLevel(turn, fencing);
+  if (level === undefined) return;
+  // Where the topology has been changed since.
   if (fencing.status.powerOnRequestedAt === undefined) {
     writeLedger(turn, fencing, { powerOnRequestedAt: timestamp(turn.now.wallMs) });
     return;

@@ -229,7 +229,12 @@ describe("after the proof", () => {
     const cluster = threeNodes()
       .node("n1", { ...LOST, outOfService: true })
       .fenced("n1");
-    expect(stepsOf(cluster.decide(), "WriteFencing")).toMatchObject([{ status: { phase: "Released" } }]);
+    const [written] = stepsOf(cluster.decide(), "WriteFencing");
+    expect(written?.status).toMatchObject({ phase: "Released" });
+    expect(written?.status.powerOnRequestedAt).toBeUndefined();
+    // The same write holds the intent to power the node on.
+    const [both] = stepsOf(cluster.topology("bmc", { afterFencing: "PowerOn" }).decide(), "WriteFencing");
+    expect(both?.status).toMatchObject({ phase: "Released", powerOnRequestedAt: "2026-11-22T12:00:00.000Z" });
   });
 
   it("writes down that it will power the node on before it does so, and does neither where the policy says StayOff", () => {
