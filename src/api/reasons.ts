@@ -62,6 +62,5 @@ export const REFUSAL_REASONS = [
   "WaitingForDependency",
   "WaitingForMigrationSlot",
   "NotMigratable",
-  "VirtualMachineNotFound",
 ] as const;
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];

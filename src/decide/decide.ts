@@ -152,7 +152,7 @@ function decideStatus(turn: Turn, protection: ProtectionFact): void {
     ...(candidates === undefined ? {} : { candidates }),
   };
   if (sameData(status, protection.status)) return;
-  turn.plan.add({ kind: "WriteProtection", protection, status, events: statusEvents(subject, status) });
+  turn.plan.add({ kind: "WriteProtection", protection, status, events: statusEvents(protection, status) });
 }
 
 /**

@@ -1,6 +1,8 @@
 // Events on the objects where an administrator looks first: the node, or the VM.
 import type { NodeFact } from "../model/node.ts";
 import type { EventNote } from "../model/plan.ts";
+import type { ProtectionFact } from "../model/protection.ts";
+import { API_VERSION } from "../api/kind.ts";
 import type { EventReason } from "../api/reasons.ts";
 import type { Turn } from "./turn.ts";
 
@@ -17,6 +19,17 @@ export function nodeEvent(
     reason,
     message,
   };
+}
+
+/** An Event on the HAVirtualMachine, as the list that a step takes. */
+export function protectionEvents(
+  protection: ProtectionFact,
+  reason: EventReason,
+  message: string,
+): readonly EventNote[] {
+  const { namespace, name, uid } = protection;
+  const about = { apiVersion: API_VERSION, kind: "HAVirtualMachine", namespace, name, uid };
+  return [{ about, type: "Warning", reason, message }];
 }
 
 /** An Event on the VirtualMachine, as the list that a step takes; none where there is no such VM. */

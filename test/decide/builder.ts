@@ -132,7 +132,8 @@ export class Cluster {
       annotations: {},
       heartbeat: { value: "beat", changedAtMs: NOW_MS - (words.heartbeatSilentMs ?? 40_000) },
     });
-    if (!words.noLease) {
+    if (words.noLease) this.leases.delete(name);
+    else {
       this.leases.set(name, {
         renewal: { value: "renewed", changedAtMs: NOW_MS - (words.leaseSilentMs ?? 3_000) },
       });

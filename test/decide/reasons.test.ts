@@ -1,0 +1,181 @@
+import { describe, expect, it } from "vitest";
+import { CONDITION_REASONS, EVENT_REASONS, REFUSAL_REASONS } from "../../src/api/reasons.ts";
+import { decide } from "../../src/decide/decide.ts";
+import type { Plan } from "../../src/model/plan.ts";
+import type { Condition } from "../../src/model/protection.ts";
+import {
+  attempt,
+  type Cluster,
+  FAILOVER,
+  lostWith,
+  NOW_WALL_MS,
+  POLICY,
+  NOW_MS,
+  outage,
+  threeNodes,
+  type VMWords,
+} from "./builder.ts";
+
+const LOST = { leaseSilentMs: 60_000, heartbeatSilentMs: 200_000 };
+const DEAD = { leaseSilentMs: 400_000, heartbeatSilentMs: 400_000, outOfService: true };
+const ISOLATED = { leaseSilentMs: 60_000, heartbeatSilentMs: 20_000 };
+const BACK = { bootID: "boot-n1-2", leaseSilentMs: 1_000, heartbeatSilentMs: 0 };
+const NOT_MIGRATABLE = { status: false, reason: "R", message: "m" };
+const on = { on: "n1" };
+
+/** Every situation in which we have something to say. */
+const situations: readonly Cluster[] = [
+  threeNodes().vm("a", on),
+  threeNodes()
+    .topology("second")
+    .vm("a", { labels: { ha: "yes" } }),
+  threeNodes().protect("a"),
+  threeNodes().vm("a", on).protect("a", { name: "b" }),
+  threeNodes().vm("a", waitsFor("b")).vm("b", waitsFor("nobody")),
+  threeNodes().vm("a", waitsFor("a")),
+  threeNodes().vm("a", { ...on, protection: { failover: { ...FAILOVER, enabled: false } } }),
+  threeNodes().node("n1", LOST).vm("a", on),
+  without("topologies", threeNodes().node("n1", LOST).vm("a", on)),
+  threeNodes()
+    .node("n1", { ...LOST, bootID: undefined })
+    .vm("a", on),
+  threeNodes().node("n1", LOST).node("n2", LOST).vm("a", on).vm("b", { on: "n2" }).fencing("n2"),
+  fourLost(),
+  threeNodes().node("n1", ISOLATED).vm("a", on),
+  threeNodes().vm("a", { ...on, runStrategy: "Once" }),
+  threeNodes().vm("a", { runStrategy: "Halted" }),
+  threeNodes().vm("a", { ...on, vmi: { ready: false } }),
+  threeNodes().vm("a", { ...on, vmi: { paused: "User" } }),
+  threeNodes().vm("a", { ...on, vmi: { liveMigratable: undefined } }),
+  threeNodes().node("n2", { cordoned: true }).node("n3", { cordoned: true }).vm("a", on),
+  threeNodes().vm("a", { ...on, protection: { status: { outages: [outage(1), outage(2), outage(3)] } } }),
+  fencedWith({}),
+  fencedWith({ protection: { failover: { ...FAILOVER, enabled: false } } }),
+  fencedWith({ protection: { status: { outages: [outage(1), outage(2), outage(3)] } } }),
+  fencedWith(waitsFor("b")).vm("b", on),
+  fencedWith({
+    vmi: { migration: { uid: "m", sourceNode: "n1", targetNode: "n2", targetReady: true, ended: false } },
+  }),
+  fencedWith({})
+    .node("n1", { ...DEAD, leaseSilentMs: 100 })
+    .fenced("n1", {}, { provenAtMs: NOW_MS - 10_000 }),
+  threeNodes()
+    .node("n1", { ...BACK, ready: "False" })
+    .fenced("n1")
+    .vm("a", on),
+  threeNodes()
+    .node("n1", { ...BACK })
+    .fenced("n1"),
+  threeNodes().node("n1", BACK).fencing("n1"),
+  threeNodes().fencing("n1", {}, { changedAtMs: NOW_MS - 10_000 }),
+  threeNodes().node("n1", LOST).vm("a", on).fencing("n1"),
+  threeNodes()
+    .node("n1", LOST)
+    .vm("a", on)
+    .fencing("n1", { attempts: [attempt({ number: 3 })] }),
+  cordonedWith({}).vm("b", on).vm("c", on),
+  cordonedWith({ vmi: { liveMigratable: NOT_MIGRATABLE } }),
+  cordonedWith({ vmi: { liveMigratable: NOT_MIGRATABLE }, protection: { evacuation: orRestart() } }),
+  threeNodes().vm("a", on).migration("a"),
+  selecting(threeNodes().vm("a", { labels: { ha: "yes" }, unprotected: true })),
+  selecting(
+    threeNodes().vm("a", { labels: { ha: "yes" }, protection: { madeByPolicy: "all", policyGeneration: 1 } }),
+  ),
+];
+
+function waitsFor(name: string): VMWords {
+  return { on: "n1", protection: { dependsOn: [{ name, condition: "Ready", timeoutMs: 60_000 }] } };
+}
+function fourLost(): Cluster {
+  const cluster = threeNodes();
+  for (const name of ["n1", "n2", "n3", "n4"]) cluster.node(name, LOST).vm(`on-${name}`, { on: name });
+  return cluster;
+}
+function orRestart() {
+  return { strategy: "LiveMigrateOrRestart" as const, targetSelector: {}, timeoutMs: 1 };
+}
+function without(kind: "topologies", cluster: Cluster): Cluster {
+  cluster[kind].clear();
+  return cluster;
+}
+function fencedWith(words: VMWords): Cluster {
+  const status = { failover: lostWith("a", "n1"), ...words.protection?.status };
+  const protection = { ...words.protection, status };
+  return threeNodes()
+    .node("n1", DEAD)
+    .fenced("n1")
+    .vm("a", { ...on, ...words, protection });
+}
+function cordonedWith(words: VMWords): Cluster {
+  return threeNodes()
+    .node("n1", { cordoned: true })
+    .vm("a", { ...on, ...words });
+}
+function selecting(cluster: Cluster): Cluster {
+  const rules = { priority: 1, evacuation: orRestart(), failover: FAILOVER };
+  cluster.policies.set("all", {
+    name: "all",
+    uid: "u",
+    resourceVersion: "1",
+    generation: 1,
+    precedence: 0,
+    namespaceSelector: {},
+    selector: { matchLabels: { ha: "yes" } },
+    rules: { ...rules, failback: { policy: "Never", delayMs: 0, nodeSelector: {} } },
+    template: {},
+    deleting: false,
+    status: { conditions: [] },
+  });
+  return cluster;
+}
+
+function conditionsIn(plan: Plan): readonly Condition[] {
+  return plan.steps.flatMap((step) => {
+    if (step.kind === "WriteProtection") return step.status.conditions;
+    if (step.kind === "WriteSummary") return (step.status["conditions"] ?? []) as readonly Condition[];
+    return [];
+  });
+}
+
+const plans = situations.map((cluster) => cluster.decide());
+const sorted = (reasons: Iterable<string>): string[] =>
+  [...new Set(reasons)].sort((a, b) => (a < b ? -1 : 1));
+
+describe("the reasons that are given", () => {
+  it("are the condition reasons, all of them and no others", () => {
+    const given = plans.flatMap((plan) => conditionsIn(plan).map((condition) => condition.reason));
+    expect(sorted(given)).toEqual(sorted(CONDITION_REASONS));
+  });
+
+  it("are the refusal reasons, all of them and no others", () => {
+    const given = plans.flatMap((plan) => plan.refusals.map((refusal) => refusal.reason));
+    expect(sorted(given)).toEqual(sorted(REFUSAL_REASONS));
+  });
+
+  it("are the Event reasons, all of them and no others: no Event is made elsewhere", () => {
+    const given = plans.flatMap((plan) =>
+      plan.steps.flatMap((step) => (step.events ?? []).map((one) => one.reason)),
+    );
+    expect(sorted(given)).toEqual(sorted(EVENT_REASONS));
+  });
+
+  it("come with a message wherever something is wrong", () => {
+    for (const plan of plans) {
+      for (const refusal of plan.refusals) expect(refusal.message, refusal.reason).not.toBe("");
+      for (const condition of conditionsIn(plan))
+        if (condition.status === "False") expect(condition.message, condition.reason).not.toBe("");
+    }
+  });
+
+  it("tell no age in a status, which would have it written again and again", () => {
+    const told = (cluster: Cluster, laterMs: number): unknown => {
+      const now = { monotonicMs: NOW_MS + laterMs, wallMs: NOW_WALL_MS + laterMs };
+      return decide(cluster.snapshot(), POLICY, now).steps.flatMap((step) => {
+        if (step.kind !== "WriteProtection") return [];
+        const { conditions, failover, evacuation } = step.status;
+        return [conditions.map((one) => one.message), failover?.message, evacuation?.message];
+      });
+    };
+    for (const cluster of situations) expect(told(cluster, 400)).toEqual(told(cluster, 0));
+  });
+});

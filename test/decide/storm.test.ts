@@ -1,0 +1,75 @@
+import { describe, expect, it } from "vitest";
+import { stormLimit } from "../../src/decide/storm.ts";
+import type { DecisionPolicy } from "../../src/model/decision-policy.ts";
+import { Cluster, refusalsOf, stepsOf } from "./builder.ts";
+
+const LOST = { leaseSilentMs: 60_000, heartbeatSilentMs: 200_000 };
+const ISOLATED = { leaseSilentMs: 60_000, heartbeatSilentMs: 20_000 };
+
+/** `total` nodes; a VM on n0, which is lost with an open fencing. */
+const cluster = (total: number): Cluster => {
+  const built = new Cluster().topology();
+  for (let i = 0; i < total; i++) built.node(`n${i}`);
+  return built.node("n0", LOST).vm("a", { on: "n0" }).fencing("n0");
+};
+const shoots = (built: Cluster, stormMaxLost: DecisionPolicy["stormMaxLost"]): boolean | undefined => {
+  const plan = built.decide({ stormMaxLost });
+  const [step] = stepsOf(plan, "Fence");
+  expect(refusalsOf(plan, "node/n0").includes("StormHold")).toBe(step?.mayPowerOff === false);
+  return step?.mayPowerOff;
+};
+
+describe("a storm", () => {
+  it.each([
+    [{ percent: 20 }, 10, 2],
+    [{ percent: 20 }, 14, 2],
+    [{ percent: 20 }, 15, 3],
+    [{ percent: 20 }, 3, 1],
+    [{ percent: 0 }, 100, 1],
+    [{ count: 5 }, 3, 5],
+    [{ count: 0 }, 100, 1],
+  ])("is more than %j of %i nodes: more than %i", (limit, nodes, expected) => {
+    expect(stormLimit(limit, nodes)).toBe(expected);
+  });
+
+  it("holds the power when more are lost than that, and not when as many are", () => {
+    expect(shoots(cluster(10).node("n1", LOST), { percent: 20 })).toBe(true);
+    expect(shoots(cluster(10).node("n1", LOST).node("n2", LOST), { percent: 20 })).toBe(false);
+    expect(shoots(cluster(10).node("n1", LOST).node("n2", LOST), { count: 3 })).toBe(true);
+  });
+
+  it("counts isolated nodes as well: half a network is more likely broken than two halves of two nodes", () => {
+    expect(shoots(cluster(10).node("n1", ISOLATED).node("n2", ISOLATED), { percent: 20 })).toBe(false);
+  });
+
+  it("does not count nodes that are proven off", () => {
+    const proven = cluster(10).node("n1", LOST).node("n2", LOST).fenced("n2", { phase: "Released" });
+    expect(shoots(proven, { percent: 20 })).toBe(true);
+  });
+
+  it("does not count late nodes, nor those on their way back", () => {
+    const built = cluster(10).node("n1", { leaseSilentMs: 15_000 }).node("n2", { bootID: "2" }).fenced("n2");
+    expect(shoots(built, { count: 1 })).toBe(true);
+  });
+
+  it.each([
+    ["a cordoned node without VMs, which somebody took away for repair", { ...LOST, cordoned: true }, true],
+    ["one without VMs that somebody called out of service", { ...LOST, outOfService: "nodeshutdown" }, true],
+    ["but a node without VMs that nobody has cordoned counts", LOST, false],
+  ])("does not count %s", (_what, words, expected) => {
+    expect(shoots(cluster(3).node("n1", words), { percent: 20 })).toBe(expected);
+  });
+
+  it("counts a cordoned node while VMs are on it", () => {
+    const built = cluster(3)
+      .node("n1", { ...LOST, cordoned: true })
+      .vm("b", { on: "n1", unprotected: true });
+    expect(shoots(built, { percent: 20 })).toBe(false);
+  });
+
+  it("is over when enough have been proven or heard, and then the next step may shoot", () => {
+    const built = cluster(10).node("n1", LOST).node("n2", LOST);
+    expect(shoots(built, { percent: 20 })).toBe(false);
+    expect(shoots(built.node("n1"), { percent: 20 })).toBe(true);
+  });
+});
