@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type ControlPlane, startControlPlane } from "../../lab/control-plane/start.ts";
 import { type FaultProxy, type FaultRule, startFaultProxy } from "../../lab/fault-proxy/fault-proxy.ts";
+import { createHttpTransport } from "../../src/kube/http-transport.ts";
 import type { ApiTransport } from "../../src/kube/transport.ts";
 import { Reflector } from "../../src/observe/reflector.ts";
 import { createRealClock } from "../../src/run/real-clock.ts";
@@ -328,6 +329,42 @@ describe("fresh reads", () => {
     });
     expect(gets.at(-1)).toBe(`${COLLECTION}/plain`);
     everything.stop();
+  });
+});
+
+describe("the proxy itself", () => {
+  it("lets the server know who asks, by certificate or by token", async () => {
+    const whoAmI = async (client: ApiTransport) => {
+      const outcome = await client.request<{ status: { userInfo: unknown } }>({
+        method: "POST",
+        path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+        body: { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" },
+      });
+      return outcome.ok ? outcome.value.status.userInfo : outcome;
+    };
+    expect(await whoAmI(proxy.transportFor({ user: "jane", groups: ["a", "b"] }))).toMatchObject({
+      username: "jane",
+      groups: ["a", "b", "system:authenticated"],
+    });
+    const path = "/api/v1/namespaces/default/serviceaccounts";
+    await cluster.admin.request({ method: "POST", path, body: { metadata: { name: "robot" } } });
+    const token = await cluster.admin.request<{ status: { token: string } }>({
+      method: "POST",
+      path: `${path}/robot/token`,
+      body: { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: {} },
+    });
+    if (!token.ok) throw new Error(token.message);
+    const kubeConfig = proxy.kubeConfigFor({ user: "nobody" });
+    kubeConfig.users = [{ name: "nobody", token: token.value.status.token }];
+    const client = createHttpTransport(kubeConfig);
+    expect(await whoAmI(client)).toMatchObject({ username: "system:serviceaccount:default:robot" });
+    await client.close();
+  });
+
+  it("loses an answer to a write that was carried out", async () => {
+    proxy.add({ match: (request) => request.method === "POST", times: 1, fault: { kind: "loseAnswer" } });
+    expect(await putConfigMap(transport, "lost", false)).toMatchObject({ ok: false, kind: "unreachable" });
+    expect(await putConfigMap(transport, "lost", false)).toMatchObject({ ok: false, kind: "alreadyExists" });
   });
 });
 

@@ -103,8 +103,8 @@ describe("a store", () => {
 
   it("believes anything once order is forgotten", () => {
     const store = listed(object("one", 50), object("gone", 60, "b"));
-    store.bury("a", "one");
     store.beginList();
+    store.bury("a", "one");
     store.forgetOrder();
     expect(store.isStaleList("7")).toBe(false);
     store.put(object("zero", 7), "list", 0);
