@@ -106,6 +106,11 @@ function configOf(values: SettingValues, kubeconfig: KubeconfigSource, world: Co
   };
 }
 
+/** The policy that a process without any flag or variable decides by; for tests and the lab. */
+export function defaultPolicy(): DecisionPolicy {
+  return policyOf(readSettings([], {}).values);
+}
+
 function policyOf(values: SettingValues): DecisionPolicy {
   return {
     nodeSuspectAfterMs: values["node-suspect-after"],

@@ -6,6 +6,7 @@ import type { Clock } from "../../src/model/clock.ts";
 import type { DecisionPolicy } from "../../src/model/decision-policy.ts";
 import { Operator, type OperatorObserver } from "../../src/run/operator.ts";
 import { createRealClock } from "../../src/run/real-clock.ts";
+import { defaultPolicy } from "../../src/config.ts";
 import type { ElectionTimings } from "../../src/run/election-timings.ts";
 import type { ControlPlane } from "../control-plane/start.ts";
 import { HOLDFAST_IDENTITY, HOLDFAST_NAMESPACE } from "./install.ts";
@@ -24,20 +25,8 @@ export interface ReplicaOptions {
   readonly log?: (level: "info" | "warn", message: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
-/** The defaults of `src/config.ts`, with a faster election: tests start many replicas. */
-export const LAB_POLICY: DecisionPolicy = {
-  nodeSuspectAfterMs: 12_000,
-  nodeLostAfterMs: 22_000,
-  heartbeatTrustMs: 140_000,
-  stormMaxLost: { percent: 20 },
-  maxConcurrentFencings: 3,
-  maxRestartsInFlight: 12,
-  restartSlotMs: 5_000,
-  migrationAckGraceMs: 10_000,
-  maxConcurrentMigrations: undefined,
-  migrationBackoffMs: 5_000,
-  migrationUnschedulableTimeoutSeconds: 60,
-};
+/** What `npm start` decides by without any flag. */
+export const LAB_POLICY: DecisionPolicy = defaultPolicy();
 
 const LAB_TIMINGS: ElectionTimings = { leaseDurationMs: 3_000, renewDeadlineMs: 2_000, retryPeriodMs: 500 };
 

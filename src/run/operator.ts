@@ -24,6 +24,8 @@ const MAX_STEPS_AT_ONCE = 48;
 const MAX_STEPS_WAITING = 20_000;
 /** How long steps under way may take to end when we let go of leadership. */
 const DRAIN_MS = 3_000;
+/** How long the last Events may take to be written. */
+const EVENTS_DRAIN_MS = 1_000;
 
 /** Told of what happens; for metrics and the demo's timeline. All optional, none may throw. */
 export interface OperatorObserver {
@@ -230,8 +232,13 @@ class Term {
     if (!offered.ok && offered.why === "full") this.#options.observer?.onRefused?.();
   }
 
+  /** Waits for steps under way and for their Events, each within its bound. */
   async drain(): Promise<void> {
     await this.#queue.drain(DRAIN_MS);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#options.clock.schedule(EVENTS_DRAIN_MS, resolve);
+    await Promise.race([this.#context.events.settled(), promise]);
+    cancel();
   }
 
   #pretend(step: Step, identity: string): void {

@@ -9,6 +9,8 @@ export interface StepEnd {
 
 /** A step that took effect is not repeated until the watch has surely shown it, or clearly never will. */
 const AFTER_DONE_MS = 2_000;
+/** Nothing was to be done, so nothing is missed by waiting; a power state that is only read in a storm is read this often. */
+const AFTER_UNCHANGED_MS = 5_000;
 /** A conflict means that our facts are old: the watch brings newer ones within this time. */
 const AFTER_CONFLICT_MS = 150;
 /** Nothing but a person or another controller changes a refusal. */
@@ -58,8 +60,9 @@ export class StepPacing {
 function pauseMs(end: StepEnd, failures: number): number {
   switch (end.outcome) {
     case "done":
-    case "unchanged":
       return AFTER_DONE_MS;
+    case "unchanged":
+      return AFTER_UNCHANGED_MS;
     case "conflict":
       return AFTER_CONFLICT_MS;
     case "refused":

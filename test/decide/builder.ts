@@ -1,4 +1,5 @@
 // Builds snapshots for decision tables: a small cluster in plain words, all sources synced, everything changed.
+import { defaultPolicy } from "../../src/config.ts";
 import { decide } from "../../src/decide/decide.ts";
 import type { DecisionPolicy } from "../../src/model/decision-policy.ts";
 import type { FencingFact, FencingStatus, FencingTopologyFact } from "../../src/model/fencing.ts";
@@ -25,19 +26,7 @@ const INSTANT = { monotonicMs: NOW_MS, wallMs: NOW_WALL_MS };
 /** The time stamp of `NOW_WALL_MS`. */
 export const NOW = "2026-11-22T12:00:00.000Z";
 
-export const POLICY: DecisionPolicy = {
-  nodeSuspectAfterMs: 12_000,
-  nodeLostAfterMs: 22_000,
-  heartbeatTrustMs: 140_000,
-  stormMaxLost: { percent: 20 },
-  maxConcurrentFencings: 3,
-  maxRestartsInFlight: 12,
-  restartSlotMs: 5_000,
-  migrationAckGraceMs: 10_000,
-  maxConcurrentMigrations: undefined,
-  migrationBackoffMs: 5_000,
-  migrationUnschedulableTimeoutSeconds: 60,
-};
+export const POLICY: DecisionPolicy = defaultPolicy();
 
 /** What `protect` promises unless said otherwise. */
 export const FAILOVER: FailoverRule = {
