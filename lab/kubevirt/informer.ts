@@ -108,10 +108,10 @@ export class Informer<T extends KubeObject> {
     return outcome.value.metadata.resourceVersion;
   }
 
-  /** Follows from `version` until the server gives the position up or the connection fails twice in a row. */
+  /** Follows from `version` until the server gives the position up, or two watches in a row bring nothing. */
   async #watch(version: string): Promise<void> {
     let position = version;
-    for (let failures = 0; failures < 2 && !this.#stopped; ) {
+    for (let barren = 0; barren < 2 && !this.#stopped; barren++) {
       const opened = await this.#api.stream({
         method: "GET",
         path: this.#options.path,
@@ -130,13 +130,13 @@ export class Informer<T extends KubeObject> {
           const event = line as WatchEvent;
           if (this.#stopped || event.type === "ERROR") return;
           position = event.object.metadata.resourceVersion;
-          failures = 0;
+          barren = -1;
           if (event.type === "DELETED") this.#remove(event.object as T);
           else if (event.type !== "BOOKMARK") this.#set(event.object as T);
         }
       } catch (error) {
+        // A broken connection tells no more than that: the next watch goes on from the last position.
         if (!(error instanceof StreamBroken)) throw error;
-        failures += 1;
       }
     }
   }

@@ -202,4 +202,17 @@ describeBoth("VMs and their VMIs", {}, (rig) => {
     expect(rig.cluster.view.nodes.get("node-1")?.metadata.labels?.["kubevirt.io/schedulable"]).toBe("false");
     expect(rig.vmi(alive.metadata.name)?.status?.phase).toBe("Running");
   });
+
+  it("goes on where it was after the API server was away for a moment", async () => {
+    const vmi = await rig.run();
+    const { controlPlane } = rig.cluster;
+    await controlPlane.stopApiServer();
+    await sleep(2_000);
+    await controlPlane.startApiServer();
+    const [pod] = rig.launchersOf(vmi);
+    if (!pod) throw new Error("no launcher pod");
+    await rig.until("the pod is deleted", async () => ((await rig.deletePod(pod)).ok ? true : undefined));
+    await rig.restarted(vmi, 60_000);
+    expect(rig.cluster.oracle.overlaps).toEqual([]);
+  });
 });

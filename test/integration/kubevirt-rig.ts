@@ -262,7 +262,7 @@ export class Rig {
 
   until<T>(
     description: string,
-    look: () => T | undefined,
+    look: () => Promise<T | undefined> | T | undefined,
     options: { readonly deadlineMs?: number; readonly seen?: () => unknown } = {},
   ): Promise<T> {
     return waitFor(
