@@ -5,7 +5,7 @@ import type { Clock, Random } from "../model/clock.ts";
 import { type CollectionScope, WatchCollection } from "./watch-collection.ts";
 import { type ReflectorCounters, WatchContact } from "./watch-contact.ts";
 import { WatchLister } from "./watch-lister.ts";
-import { WatchLoop, type WatchState } from "./watch-loop.ts";
+import { WatchLoop, type WatchPhase } from "./watch-loop.ts";
 import { readObject } from "./watch-read.ts";
 import { type ChangeListener, type HeldVersion, type ParseObject, WatchStore } from "./watch-store.ts";
 
@@ -77,7 +77,7 @@ export class Reflector<F> {
     return this.#store.skipped;
   }
 
-  get phase(): WatchState["kind"] {
+  get phase(): WatchPhase {
     return this.#loop.phase;
   }
 

@@ -88,9 +88,9 @@ export function readListPage(value: unknown): ListPage | undefined {
  * any length; undefined where one of them is not, as some aggregated API servers still do.
  */
 export function compareResourceVersions(left: string, right: string): number | undefined {
+  if (left === right) return 0;
   if (!DECIMAL.test(left) || !DECIMAL.test(right)) return undefined;
   if (left.length !== right.length) return left.length - right.length;
-  if (left === right) return 0;
   return left < right ? -1 : 1;
 }
 

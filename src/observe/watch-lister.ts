@@ -8,10 +8,10 @@ import type { WatchStore } from "./watch-store.ts";
 /** Objects asked for per page: small answers, parsed as they arrive. */
 const PAGE_LIMIT = 500;
 /**
- * Lists in a row that may lag behind the store before they count as the truth. A consistent read never lags, unless etcd
- * was restored from a backup; holding out for ever would be blindness that only a restart cures.
+ * How long stale lists are refused before they count as the truth. A consistent read is never stale, unless etcd was
+ * restored from a backup; holding out for ever would be blindness that only a restart cures.
  */
-export const STALE_LISTS_REFUSED = 5;
+const STALE_LISTS_REFUSED_MS = 60_000;
 
 /** A list under way. */
 export interface Listing {
@@ -52,7 +52,8 @@ export class WatchLister<F> {
   #collection: WatchCollection;
   #store: WatchStore<F>;
   #clock: Clock;
-  #staleLists = 0;
+  /** When the first of an unbroken row of stale lists came. */
+  #staleSinceMs: number | undefined;
 
   constructor(collection: WatchCollection, store: WatchStore<F>, clock: Clock) {
     this.#collection = collection;
@@ -91,12 +92,13 @@ export class WatchLister<F> {
 
   #isRefused(page: ListPage): boolean {
     if (!this.#store.isStaleList(page.resourceVersion)) {
-      this.#staleLists = 0;
+      this.#staleSinceMs = undefined;
       return false;
     }
-    this.#staleLists++;
-    if (this.#staleLists <= STALE_LISTS_REFUSED) return true;
-    this.#staleLists = 0;
+    const nowMs = this.#clock.now().monotonicMs;
+    this.#staleSinceMs ??= nowMs;
+    if (nowMs - this.#staleSinceMs < STALE_LISTS_REFUSED_MS) return true;
+    this.#staleSinceMs = undefined;
     this.#store.forgetOrder();
     return false;
   }

@@ -72,11 +72,6 @@ export class WatchStore<F> {
     return isOlder(resourceVersion, this.#listMustReach);
   }
 
-  /** Whether the store already shows everything up to this resourceVersion. */
-  covers(resourceVersion: string): boolean {
-    return this.progress !== undefined && (compareResourceVersions(resourceVersion, this.progress) ?? 1) <= 0;
-  }
-
   /** Begins a list. Call it before the first page is asked for: what is removed from then on may still be on its pages. */
   beginList(): void {
     this.#list++;
@@ -170,7 +165,8 @@ export class WatchStore<F> {
     if (held !== undefined)
       return (compareResourceVersions(id.resourceVersion, held.resourceVersion) ?? 1) > 0;
     // Not held although the store shows everything up to a later state: it has been deleted since.
-    return origin === "list" || !this.covers(id.resourceVersion);
+    if (origin === "list" || this.progress === undefined) return true;
+    return (compareResourceVersions(id.resourceVersion, this.progress) ?? 1) > 0;
   }
 
   #accept(raw: unknown, id: ObjectIdentity, seenAtMs: number): void {

@@ -146,7 +146,7 @@ describe("own deletes", () => {
     await clock.advance(10);
     server.restore(before, 1_002);
     server.say({ type: "ERROR", object: { code: 410 } });
-    await clock.advance(60_000);
+    await clock.advance(66_000);
     expect(held()).toEqual({ a: 1, "team/b": 2 });
   });
 });

@@ -447,19 +447,41 @@ describe("order", () => {
     expect([server.count("list"), reflector.counters.lists]).toEqual([3, 2]);
   });
 
-  it("believes in a world gone back after the sixth consistent list says so: etcd was restored", async () => {
+  it("believes in a world gone back after a minute of lists that say so: etcd was restored", async () => {
     const { clock, server, reflector, held } = await watching();
     server.put("a", 10);
     await clock.advance(10);
     const { b: restored } = Object.fromEntries(server.objects);
     server.restore(restored ? new Map([["b", restored]]) : new Map(), 1_002);
     server.say({ type: "ERROR", object: { code: 410 } });
-    await clock.advance(60_000);
+    await clock.advance(59_000);
+    expect(held()).toEqual({ a: 10, b: 2 });
+    await clock.advance(7_000);
     expect(held()).toEqual({ b: 2 });
     server.put("b", 3);
     await clock.advance(10);
     expect(held()).toEqual({ b: 3 });
     expect(reflector.phase).toBe("watching");
+  });
+
+  it("finds out by priming that it watches from the future: no event would ever come", async () => {
+    const { clock, server, reflector, held } = await watching();
+    server.tick(500);
+    server.put("a", 10);
+    await clock.advance(2_000);
+    const before = reflector.asOfMs;
+    server.endStreams("broken");
+    server.restore(new Map(), 1_002);
+    await clock.settle();
+    server.put("c", 3);
+    await clock.advance(11_000);
+    expect(reflector.counters.lastError).toContain("is older than");
+    expect(reflector.asOfMs).toBe(before);
+    await clock.advance(66_000);
+    expect(held()).toEqual({ c: 3 });
+    server.put("c", 4);
+    await clock.advance(10);
+    expect(held()).toEqual({ c: 4 });
   });
 
   it("tells a recreated object as removal and addition, even when it missed the deletion", async () => {
