@@ -1,5 +1,5 @@
 // What Holdfast asks of the API server, as the API server itself writes it down: exact to the microsecond, watches included.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HOLDFAST_IDENTITY } from "../lab/holdfast/install.ts";
@@ -28,6 +28,9 @@ const WRITES = new Set(["create", "update", "patch", "delete", "deletecollection
 /** Follows Holdfast's ServiceAccount and nobody else, so that auditing costs the API server next to nothing. */
 export class AuditLog {
   readonly #directory = mkdtempSync(join(tmpdir(), "holdfast-audit-"));
+  readonly #read: AuditedRequest[] = [];
+  /** Bytes of the file that have been read; a line that is still being written is left for the next time. */
+  #offset = 0;
 
   constructor() {
     const policy = {
@@ -49,20 +52,8 @@ export class AuditLog {
 
   /** Requests answered in that span of wall time. */
   requests(fromMs: number, toMs: number = Date.now()): readonly AuditedRequest[] {
-    const lines = readFileSync(join(this.#directory, "audit.log"), "utf8").split("\n");
-    return lines
-      .filter((line) => line !== "")
-      .map((line) => JSON.parse(line) as AuditEvent)
-      .filter((event) => event.stage === (event.verb === "watch" ? "ResponseStarted" : "ResponseComplete"))
-      .map((event) => ({
-        verb: event.verb,
-        resource: event.objectRef?.resource ?? "",
-        subresource: event.objectRef?.subresource,
-        name: event.objectRef?.name,
-        code: event.responseStatus?.code ?? 0,
-        atMs: wallMsOf(event.stageTimestamp),
-      }))
-      .filter(({ atMs }) => atMs >= fromMs && atMs <= toMs);
+    this.#readOn();
+    return this.#read.filter(({ atMs }) => atMs >= fromMs && atMs <= toMs);
   }
 
   /** Writes in that span, the leader's Lease apart. */
@@ -75,6 +66,32 @@ export class AuditLog {
   remove(): void {
     rmSync(this.#directory, { recursive: true, force: true });
   }
+
+  #readOn(): void {
+    const file = openSync(join(this.#directory, "audit.log"), "r");
+    const buffer = Buffer.alloc(fstatSync(file).size - this.#offset);
+    readSync(file, buffer, 0, buffer.length, this.#offset);
+    closeSync(file);
+    const end = buffer.lastIndexOf("\n") + 1;
+    this.#offset += end;
+    for (const line of buffer.toString("utf8", 0, end).split("\n")) {
+      if (line === "") continue;
+      const event = JSON.parse(line) as AuditEvent;
+      if (event.stage !== (event.verb === "watch" ? "ResponseStarted" : "ResponseComplete")) continue;
+      this.#read.push(requestOf(event));
+    }
+  }
+}
+
+function requestOf(event: AuditEvent): AuditedRequest {
+  return {
+    verb: event.verb,
+    resource: event.objectRef?.resource ?? "",
+    subresource: event.objectRef?.subresource,
+    name: event.objectRef?.name,
+    code: event.responseStatus?.code ?? 0,
+    atMs: wallMsOf(event.stageTimestamp),
+  };
 }
 
 /** Keeps the fraction of a millisecond, which `Date` would drop. */

@@ -1,7 +1,7 @@
 // The lab as the benchmarks use it: cluster, BMCs, Holdfast's kinds and rights, protected VMs, replicas as processes.
 import { setTimeout as sleep } from "node:timers/promises";
 import { releasedLease } from "../src/run/lease-record.ts";
-import { type Cluster, startCluster } from "../lab/cluster.ts";
+import { type Cluster, type ClusterOptions, startCluster } from "../lab/cluster.ts";
 import type { VmRequest } from "../lab/cluster/vm-manifest.ts";
 import { waitFor } from "../lab/cluster/wait-for.ts";
 import { type Fencing, HoldfastView } from "../lab/demo/holdfast-view.ts";
@@ -11,15 +11,19 @@ import { type ReplicaProcess, startReplicaProcess } from "../lab/holdfast/replic
 import { expectOk } from "../lab/kubevirt/calls.ts";
 import { AuditLog } from "./audit-log.ts";
 
-export const NAMESPACE = "bench";
+const NAMESPACE = "bench";
 
 /** Longest wait for something that takes a minute on a free machine. */
 export const LONG_MS = 300_000;
+/** The most an HAVirtualMachine allows. */
+const MAX_RESTARTS = 100;
 
 export interface SceneOptions {
-  readonly nodes: number;
+  readonly nodes: ClusterOptions["nodes"];
   readonly progress: (message: string) => void;
   readonly afterFencing?: "PowerOn" | "StayOff";
+  /** Where the VMs are. */
+  readonly namespace?: string;
 }
 
 /** A VM and its restart priority. */
@@ -32,15 +36,17 @@ export class Scene {
   readonly bmcs: Bmcs;
   readonly view: HoldfastView;
   readonly audit: AuditLog;
+  readonly namespace: string;
   /** Wall time at which this process first saw each NodeFencing on the API server. */
   readonly fencingSeenAtMs = new Map<string, number>();
   #replicas: ReplicaProcess[] = [];
   #replicasStarted = 0;
 
-  private constructor(parts: { cluster: Cluster; bmcs: Bmcs; audit: AuditLog }) {
+  private constructor(parts: Pick<Scene, "cluster" | "bmcs" | "audit" | "namespace">) {
     this.cluster = parts.cluster;
     this.bmcs = parts.bmcs;
     this.audit = parts.audit;
+    this.namespace = parts.namespace;
     this.view = new HoldfastView(this.cluster.controlPlane.admin, {
       protection: () => undefined,
       fencing: ({ metadata }) => {
@@ -49,7 +55,7 @@ export class Scene {
     });
   }
 
-  static async set({ nodes, progress, afterFencing }: SceneOptions): Promise<Scene> {
+  static async set({ nodes, progress, afterFencing, namespace = NAMESPACE }: SceneOptions): Promise<Scene> {
     const audit = new AuditLog();
     const cluster = await startCluster({
       nodes,
@@ -61,7 +67,7 @@ export class Scene {
       await installHoldfast(admin);
       const bmcs = await startBmcs(cluster, afterFencing === undefined ? {} : { afterFencing });
       await apply(admin, releasedLease("holdfast", HOLDFAST_NAMESPACE) as never);
-      return new Scene({ cluster, bmcs, audit });
+      return new Scene({ cluster, bmcs, audit, namespace });
     } catch (error) {
       await cluster.stop();
       throw error;
@@ -70,6 +76,10 @@ export class Scene {
 
   get virtController(): "stand-in" | "real" {
     return this.cluster.kubevirt.kind;
+  }
+
+  keyOf(name: string): string {
+    return `${this.namespace}/${name}`;
   }
 
   get replicas(): readonly ReplicaProcess[] {
@@ -86,13 +96,15 @@ export class Scene {
 
   /** Creates the VMs with an HAVirtualMachine each and waits until their guests are up. */
   async createRunning(vms: readonly ProtectedVM[]): Promise<void> {
+    const { namespace } = this;
     for (const { priority, ...vm } of vms) {
-      await this.cluster.createVM({ ...vm, namespace: NAMESPACE });
+      await this.cluster.createVM({ ...vm, namespace });
       await apply(this.cluster.controlPlane.admin, {
         apiVersion: "holdfast.dev/v1alpha1",
         kind: "HAVirtualMachine",
-        metadata: { namespace: NAMESPACE, name: vm.name },
-        spec: { virtualMachineName: vm.name, priority },
+        metadata: { namespace, name: vm.name },
+        // A benchmark loses the same VMs again and again.
+        spec: { virtualMachineName: vm.name, priority, failover: { maxRestarts: MAX_RESTARTS } },
       } as never);
     }
     await this.untilUp(
@@ -109,7 +121,7 @@ export class Scene {
         const missing = names.filter(
           (name) =>
             !this.cluster.oracle
-              .running(`${NAMESPACE}/${name}`)
+              .running(this.keyOf(name))
               .some((run) => run.upAtMs !== undefined && counts(run.node)),
         );
         saw(`${missing.length} not yet: ${missing.slice(0, 10).join(", ")}`);
@@ -137,7 +149,7 @@ export class Scene {
   leader(): Promise<ReplicaProcess> {
     return waitFor("a replica leads", async () => {
       for (const replica of this.replicas)
-        if ((await metricOf(replica, "holdfast_leader")) === 1) return replica;
+        if ((await metricsOf(replica, "holdfast_leader")) === 1) return replica;
       return undefined;
     });
   }
@@ -158,7 +170,7 @@ export class Scene {
   }
 
   #isProtected(name: string): boolean {
-    const conditions = this.view.protections.get(`${NAMESPACE}/${name}`)?.status?.conditions ?? [];
+    const conditions = this.view.protections.get(this.keyOf(name))?.status?.conditions ?? [];
     return conditions.some((condition) => condition.type === "Protected" && condition.status === "True");
   }
 
@@ -192,13 +204,18 @@ function isQuiet(audit: AuditLog): boolean {
   return audit.writes(Date.now() - QUIET_MS).length === 0;
 }
 
-/** One number of a replica's `/metrics`; the sum where it has labels. */
-async function metricOf(replica: ReplicaProcess, name: string): Promise<number> {
+/** One metric of a replica, summed over the label sets that count. */
+export async function metricsOf(
+  replica: ReplicaProcess,
+  name: string,
+  counts: (labels: string) => boolean = () => true,
+): Promise<number> {
   const answer = await fetch(`http://127.0.0.1:${replica.port}/metrics`);
   const text = await answer.text();
   return text
     .split("\n")
     .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+    .filter((line) => counts(line.slice(name.length, line.lastIndexOf(" "))))
     .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
 }
 

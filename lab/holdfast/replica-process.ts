@@ -24,12 +24,20 @@ const STOP_DEADLINE_MS = 15_000;
 const READY_DEADLINE_MS = 60_000;
 const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
 
-/** Starts `src/main.ts` with the rights of Holdfast's ServiceAccount and waits until it is ready. */
+export interface ReplicaProcessOptions {
+  readonly name: string;
+  readonly flags?: readonly string[];
+  /** What is run; `src/main.ts` unless said. */
+  readonly program?: string;
+  readonly readyDeadlineMs?: number;
+}
+
+/** Starts the operator with the rights of Holdfast's ServiceAccount and waits until it is ready. */
 export async function startReplicaProcess(
-  controlPlane: ControlPlane,
-  options: { readonly name: string; readonly flags?: readonly string[] },
+  controlPlane: Pick<ControlPlane, "directory" | "kubeConfigFor">,
+  options: ReplicaProcessOptions,
 ): Promise<ReplicaProcess> {
-  const { name, flags = [] } = options;
+  const { name, flags = [], program = MAIN, readyDeadlineMs = READY_DEADLINE_MS } = options;
   const kubeconfig = join(controlPlane.directory, `holdfast-${name}.kubeconfig`);
   writeFileSync(kubeconfig, controlPlane.kubeConfigFor(HOLDFAST_IDENTITY).exportConfig(), { mode: 0o600 });
   const port = await findFreePort();
@@ -38,7 +46,7 @@ export async function startReplicaProcess(
   const child = spawn(
     process.execPath,
     [
-      MAIN,
+      program,
       `--kubeconfig=${kubeconfig}`,
       `--identity=${name}`,
       `--listen-address=127.0.0.1:${port}`,
@@ -58,7 +66,7 @@ export async function startReplicaProcess(
       saw(answer instanceof Response ? await answer.text() : String(answer));
       return undefined;
     },
-    READY_DEADLINE_MS,
+    readyDeadlineMs,
   );
   return replica;
 }
