@@ -7,6 +7,8 @@ const RESTART_DELAY_MS = 1_000;
 /** virt-api pauses 5 s after SIGTERM for the sake of load balancers, which nobody here needs. */
 const TERM_GRACE_MS = 1_500;
 
+const READY_AT_ONCE_MS = 1_000;
+
 export interface ProgramOptions {
   readonly name: string;
   readonly binary: string;
@@ -40,7 +42,7 @@ export class Program {
 
   #start(): Component {
     const { name, binary, args, logPath } = this.#options;
-    return new Component({
+    const component = new Component({
       name,
       binary,
       args,
@@ -55,5 +57,8 @@ export class Program {
         this.#timer.unref();
       },
     });
+    // A component tells of its end only once it is ready; a supervisor wants to know of every end.
+    void component.waitUntilReady(async () => true, READY_AT_ONCE_MS).catch(this.#options.onUnexpectedEnd);
+    return component;
   }
 }

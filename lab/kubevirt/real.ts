@@ -150,7 +150,8 @@ function startProgram(lab: Lab, name: string, args: readonly string[]): void {
     binary: binaryPath(lab, name),
     args,
     logPath: join(lab.directory, `${name}.log`),
-    onUnexpectedEnd: lab.progress,
+    // Its last log lines follow in the message; the first line names the log.
+    onUnexpectedEnd: (message) => lab.progress(`KubeVirt: ${message.split("\n", 1)[0]}; starting it again`),
   });
   lab.programs.push(program);
 }
