@@ -6,7 +6,10 @@ import { describe, expect, it } from "vitest";
 import { CONDITION_REASONS, EVENT_REASONS, REFUSAL_REASONS } from "../src/api/reasons.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
-const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], { cwd: ROOT, encoding: "utf8" })
+const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], {
+  cwd: ROOT,
+  encoding: "utf8",
+})
   .split("\n")
   .filter((file) => file !== "" && existsSync(join(ROOT, file)));
 const code = files.filter((file) => file.endsWith(".ts"));
@@ -46,7 +49,10 @@ describe("the arrows between rooms", () => {
 
   it.each(src)("%s knows only rooms it may know", (file) => {
     const allowed = MAY_KNOW[roomOf(file)];
-    expect(allowed, `${roomOf(file)} is a new room: add it to MAY_KNOW and docs/architecture.md`).toBeDefined();
+    expect(
+      allowed,
+      `${roomOf(file)} is a new room: add it to MAY_KNOW and docs/architecture.md`,
+    ).toBeDefined();
     for (const target of importsOf(file)) {
       if (!target.startsWith("src/")) {
         expect(target, `${file} reaches out of src`).toBe("package.json");
@@ -59,25 +65,39 @@ describe("the arrows between rooms", () => {
 });
 
 describe("purity", () => {
-  it.each(code.filter((file) => /^src\/(decide|model)\//.test(file)))("%s knows no clock, no I/O and no client", (file) => {
-    expect(read(file)).not.toMatch(/\bDate\.now|\bnew Date\(|Math\.random|setTimeout|setInterval|\basync\b|\bawait\b|from "node:|@kubernetes\//);
-  });
-
-  it.each(code.filter((file) => file.startsWith("src/") && !/^src\/(run\/real-clock|kube\/http-transport|main|config)\.ts$/.test(file)))(
-    "%s takes time and randomness from outside",
+  it.each(code.filter((file) => /^src\/(decide|model)\//.test(file)))(
+    "%s knows no clock, no I/O and no client",
     (file) => {
-      expect(read(file)).not.toMatch(/\bDate\.now\(|\bMath\.random\(|\bsetTimeout\(|\bsetInterval\(|process\.env/);
+      expect(read(file)).not.toMatch(
+        /\bDate\.now|\bnew Date\(|Math\.random|setTimeout|setInterval|\basync\b|\bawait\b|from "node:|@kubernetes\//,
+      );
     },
   );
+
+  it.each(
+    code.filter(
+      (file) =>
+        file.startsWith("src/") &&
+        !/^src\/(run\/real-clock|kube\/http-transport|main|config)\.ts$/.test(file),
+    ),
+  )("%s takes time and randomness from outside", (file) => {
+    expect(read(file)).not.toMatch(
+      /\bDate\.now\(|\bMath\.random\(|\bsetTimeout\(|\bsetInterval\(|process\.env/,
+    );
+  });
 });
 
 describe("names", () => {
   it("no file is called after nothing in particular", () => {
-    expect(files.filter((file) => /(^|\/)(utils?|helpers?|managers?|common|misc)(\.ts|\/)/i.test(file))).toEqual([]);
+    expect(
+      files.filter((file) => /(^|\/)(utils?|helpers?|managers?|common|misc)(\.ts|\/)/i.test(file)),
+    ).toEqual([]);
   });
 
   it("nothing tells of the machine it was written on", () => {
-    const telling = code.filter((file) => file !== "test/tidy.test.ts" && /["'`/ ]\/(work|root|farm)\/[a-z]/.test(read(file)));
+    const telling = code.filter(
+      (file) => file !== "test/tidy.test.ts" && /["'`/ ]\/(work|root|farm)\/[a-z]/.test(read(file)),
+    );
     expect(telling).toEqual([]);
   });
 });
