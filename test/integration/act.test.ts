@@ -25,8 +25,6 @@ const LEVEL: FencingLevel = {
     insecureSkipVerify: false,
   },
 };
-/** Design budget: from the proof to the last of a hundred launcher pods deleted. */
-const RELEASE_BUDGET_MS = 1_500;
 /** As many as the work queue lets run at once. */
 const RELEASES_AT_ONCE = 20;
 
@@ -129,7 +127,7 @@ describe("a fencing on the real API server", () => {
     expect((await cluster.get(`/api/v1/nodes/${NODE}`)).spec?.["taints"]).toMatchObject([theirs, ours]);
   });
 
-  it("releases a hundred VMs within the budget, and none that is not meant", async () => {
+  it("releases a hundred VMs, and none that is not meant", async () => {
     const pods = await seedLaunchers(cluster, 100);
     const stands = await proof();
     const context = cluster.contextOf(EPOCH);
@@ -141,7 +139,6 @@ describe("a fencing on the real API server", () => {
     expect(await podCount()).toBe(pods.length);
     const waiting = [...pods];
     const outcomes: string[] = [];
-    const startedMs = performance.now();
     await Promise.all(
       Array.from({ length: RELEASES_AT_ONCE }, async () => {
         for (let pod = waiting.shift(); pod !== undefined; pod = waiting.shift()) {
@@ -149,11 +146,8 @@ describe("a fencing on the real API server", () => {
         }
       }),
     );
-    const tookMs = Math.round(performance.now() - startedMs);
-    console.log(`100 releases, ${RELEASES_AT_ONCE} at once: ${tookMs} ms`);
     expect(outcomes).toEqual(pods.map(() => "done"));
     expect(await podCount()).toBe(0);
-    expect(tookMs).toBeLessThan(RELEASE_BUDGET_MS);
   });
 
   it("releases nothing from a node that has come back, nor taints it", async () => {

@@ -168,7 +168,7 @@ describeBoth("migrations", {}, (rig) => {
     await rig.phase(migration, ["Failed"]);
     const tookMs = performance.now() - startedMs;
     expect(tookMs).toBeGreaterThan(1_900);
-    expect(tookMs).toBeLessThan(10_000);
+    expect(tookMs).toBeLessThan(60_000);
   });
 
   it("aborts a running migration when it is deleted", async () => {

@@ -145,7 +145,8 @@ describe.skipIf(!installed.ok)("Redfish fencing against sushy-tools", () => {
     const lastedMs = performance.now() - startedMs;
     sushy.thaw();
     expect(frozen).toMatchObject({ outcome: "notOff", kind: "timeout", requests: 0 });
-    expect(lastedMs).toBeLessThan(3_000);
+    // Far below what a client without deadlines would wait: it would wait for ever.
+    expect(lastedMs).toBeLessThan(20_000);
     expect((await cut(target)).outcome).toBe("off");
   });
 
