@@ -212,7 +212,8 @@ describeBoth("VMs and their VMIs", {}, (rig) => {
     const [pod] = rig.launchersOf(vmi);
     if (!pod) throw new Error("no launcher pod");
     await rig.until("the pod is deleted", async () => ((await rig.deletePod(pod)).ok ? true : undefined));
-    await rig.restarted(vmi, 60_000);
+    // The real controllers may have to wait for their own Lease to run out first.
+    await rig.restarted(vmi, 120_000);
     expect(rig.cluster.oracle.overlaps).toEqual([]);
-  });
+  }, 240_000);
 });
