@@ -38,7 +38,9 @@ export class ListWatchServer {
   readonly #timers: NodeJS.Timeout[] = [];
   #version = FIRST_VERSION;
 
-  constructor(collections: readonly Collection[]) {
+  /** `leases`: by path, such as the released one that an installation brings. */
+  constructor(collections: readonly Collection[], leases: Readonly<Record<string, object>> = {}) {
+    for (const [path, lease] of Object.entries(leases)) this.#write(path, lease);
     this.#served = new Map(
       collections.map((collection) => [
         collection.path,
@@ -113,14 +115,8 @@ export class ListWatchServer {
     if (pathname.includes("/leases")) {
       const name = body.metadata?.name;
       const path = name === undefined || pathname.endsWith(name) ? pathname : `${pathname}/${name}`;
-      const before = this.#leases.get(path);
-      const metadata = {
-        ...before?.metadata,
-        ...body.metadata,
-        name: path.slice(path.lastIndexOf("/") + 1),
-        resourceVersion,
-      };
-      const lease = { ...before, ...body, spec: { ...before?.spec, ...body.spec }, metadata };
+      const lease = merged(this.#leases.get(path), body) as unknown as StoredObject;
+      lease.metadata.resourceVersion = resourceVersion;
       this.#leases.set(path, lease);
       return lease;
     }
@@ -187,6 +183,20 @@ function send(response: ServerResponse, body: unknown): void {
   response.end(
     JSON.stringify(body ?? { kind: "Status", status: "Failure", code: 404, message: "not found" }),
   );
+}
+
+/** A JSON merge patch (RFC 7396): null takes a member away. */
+function merged(target: unknown, patch: unknown): Record<string, unknown> {
+  const result = isObject(target) ? { ...target } : {};
+  for (const [key, value] of Object.entries(isObject(patch) ? patch : {})) {
+    if (value === null) delete result[key];
+    else result[key] = isObject(value) ? merged(result[key], value) : value;
+  }
+  return result;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 async function bodyOf(request: IncomingMessage): Promise<Partial<StoredObject>> {

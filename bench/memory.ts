@@ -7,7 +7,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { KubeConfig } from "@kubernetes/client-node";
+import { releasedLease } from "../src/run/lease-record.ts";
 import { waitFor } from "../lab/cluster/wait-for.ts";
+import { HOLDFAST_NAMESPACE } from "../lab/holdfast/install.ts";
 import { type ReplicaProcess, startReplicaProcess } from "../lab/holdfast/replica-process.ts";
 import type { Bench, BenchContext } from "./bench.ts";
 import { ListWatchServer } from "./list-watch-server.ts";
@@ -24,6 +26,7 @@ const SAMPLE_EVERY_MS = 5_000;
 /** No write for this long: the replica has said about every VM what it has to say. */
 const QUIET_MS = 5_000;
 
+const LEASE_PATH = `/apis/coordination.k8s.io/v1/namespaces/${HOLDFAST_NAMESPACE}/leases/holdfast`;
 const ROOT = new URL("..", import.meta.url).pathname;
 const execute = promisify(execFile);
 
@@ -31,12 +34,14 @@ export const memory: Bench = {
   name: "memory",
   about:
     "resident memory of the bundled operator: idle, and with 1,000 nodes and 50,000 VMs; time to be ready",
-  minutes: 6,
+  minutes: 10,
   run,
 };
 
 interface Measured {
   readonly readyS: number;
+  /** Start → no status left to be written. */
+  readonly settledS: number;
   readonly residentMB: readonly number[];
   /** Highest ever; undefined where the machine does not tell. */
   readonly peakMB: number | undefined;
@@ -46,34 +51,32 @@ async function run({ progress }: BenchContext): Promise<readonly Line[]> {
   progress("npm run build");
   await execute("npm", ["run", "--silent", "build"], { cwd: ROOT });
   const { idle, collections, virtController } = await inLab(progress);
-  const large = await inSyntheticCluster(collections, progress);
+  const { first, again } = await inSyntheticCluster(collections, progress);
   const size = `${SIZE.nodes.toLocaleString("en")} nodes, ${SIZE.vms.toLocaleString("en")} VMs`;
   return [
-    ...linesOf(`idle leader, ${IDLE_NODES} nodes, ${IDLE_VMS} VMs`, idle, { atMostMB: 130, virtController }),
-    ...linesOf(`idle leader, ${size}`, large, { atMostMB: 400 }),
+    ...linesOf(`${IDLE_NODES} nodes, ${IDLE_VMS} VMs`, idle, 130).map((line) => ({
+      ...line,
+      virtController,
+    })),
+    ...linesOf(size, again, 400),
+    ...linesOf(`${size}, first start`, first, 400),
+    figure("start → every status written: first start", "s", [first.settledS]),
   ];
 }
 
-function linesOf(
-  what: string,
-  { residentMB, peakMB, readyS }: Measured,
-  about: { readonly atMostMB: number; readonly virtController?: Line["virtController"] },
-): readonly Line[] {
-  const { atMostMB, virtController } = about;
-  const base = { bench: memory.name, ...(virtController === undefined ? {} : { virtController }) };
+function linesOf(where: string, { residentMB, peakMB, readyS }: Measured, atMostMB: number): readonly Line[] {
   return [
     {
-      ...base,
-      what: `resident: ${what}`,
-      unit: "MB",
-      samples: residentMB,
+      ...figure(`resident, idle leader: ${where}`, "MB", residentMB),
       budget: { of: "median", atMost: atMostMB },
     },
-    ...(peakMB === undefined
-      ? []
-      : [{ ...base, what: "… highest since its start", unit: "MB", samples: [peakMB] }]),
-    { ...base, what: `start → /readyz: ${what.replace("idle leader, ", "")}`, unit: "s", samples: [readyS] },
+    ...(peakMB === undefined ? [] : [figure("… highest since its start", "MB", [peakMB])]),
+    figure(`start → /readyz: ${where}`, "s", [readyS]),
   ];
+}
+
+function figure(what: string, unit: string, samples: readonly number[]): Line {
+  return { bench: memory.name, what, unit, samples };
 }
 
 /** The idle operator in a small lab; and one object of each kind from it, for the large one. */
@@ -119,48 +122,57 @@ function on(node: string): object {
   };
 }
 
+/** Twice: at its first start it has a status to write for every VM; when it starts again, none. */
 async function inSyntheticCluster(
   collections: readonly Collection[],
   progress: (message: string) => void,
-): Promise<Measured> {
+): Promise<{ readonly first: Measured; readonly again: Measured }> {
   const bytes = collections.reduce(
     (sum, one) => sum + (one.count === 0 ? 0 : one.count * one.text(0).length),
     0,
   );
   progress(`synthetic cluster: ${Math.round(bytes / 1e6)} MB of JSON`);
-  const server = new ListWatchServer(collections);
+  const server = new ListWatchServer(collections, {
+    [LEASE_PATH]: releasedLease("holdfast", HOLDFAST_NAMESPACE),
+  });
   const address = await server.listen();
   const directory = mkdtempSync(join(tmpdir(), "holdfast-bench-"));
+  const where = { directory, kubeConfigFor: () => kubeConfigOf(address) };
   try {
-    return await measure(
-      { directory, kubeConfigFor: () => kubeConfigOf(address) },
-      async () => {
-        let before = -1;
-        await waitFor(
-          "Holdfast has said about every VM what it has to say",
-          async (saw) => {
-            saw(`${server.writes} writes`);
-            if (server.writes === before) return true;
-            before = server.writes;
-            progress(`${before} statuses written`);
-            await sleep(QUIET_MS);
-            return undefined;
-          },
-          2 * LONG_MS,
-        );
-      },
-      progress,
-    );
+    const first = await measure(where, () => untilWritten(server, SIZE.vms, progress), progress);
+    const again = await measure(where, () => untilWritten(server, server.writes, progress), progress);
+    return { first, again };
   } finally {
     await server.close();
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
+async function untilWritten(
+  server: ListWatchServer,
+  atLeast: number,
+  progress: (message: string) => void,
+): Promise<void> {
+  let before = -1;
+  await waitFor(
+    "Holdfast has said about every VM what it has to say",
+    async (saw) => {
+      saw(`${server.writes} writes`);
+      if (server.writes >= atLeast && server.writes === before) return true;
+      before = server.writes;
+      progress(`${before} statuses written`);
+      await sleep(QUIET_MS);
+      return undefined;
+    },
+    2 * LONG_MS,
+  );
+}
+
 function kubeConfigOf(server: string): KubeConfig {
   const kubeConfig = new KubeConfig();
   kubeConfig.loadFromOptions({
-    clusters: [{ name: "synthetic", server }],
+    // Without it client-node refuses plain HTTP.
+    clusters: [{ name: "synthetic", server, skipTLSVerify: true }],
     users: [{ name: "nobody" }],
     contexts: [{ name: "synthetic", cluster: "synthetic", user: "nobody" }],
     currentContext: "synthetic",
@@ -184,12 +196,13 @@ async function measure(
     const readyS = (performance.now() - startedMs) / 1000;
     progress(`ready after ${readyS.toFixed(1)} s`);
     await settled();
+    const settledS = (performance.now() - startedMs) / 1000;
     const residentMB: number[] = [];
     for (let i = 0; i < SAMPLES; i++) {
       await sleep(SAMPLE_EVERY_MS);
       residentMB.push(await residentOf(replica));
     }
-    return { readyS, residentMB, peakMB: peakOf(replica) };
+    return { readyS, settledS, residentMB, peakMB: peakOf(replica) };
   } finally {
     await replica.stop();
   }
