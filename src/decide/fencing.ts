@@ -205,12 +205,14 @@ function heardAgain(turn: Turn, fencing: FencingFact, level: FencingLevel | unde
     return;
   }
   if (turn.verdicts.get(nodeName)?.kind !== "healthy") return;
-  const renewal = turn.snapshot.leases.get(nodeName)?.renewal;
-  // A node that was never heard while we watched is no more alive than it was when the ledger was opened.
+  const lease = turn.snapshot.leases.get(nodeName);
+  // A node that was never heard while we watched is no more alive than it was when the ledger was opened. And one renewal
+  // is not enough: after a reboot it comes before the node's status tells the new boot ID.
   const heard =
-    renewal === undefined
+    lease === undefined
       ? turn.snapshot.nodes.get(nodeName)?.ready === "True"
-      : sawChangeAfter(renewal, fencing.changedAtMs);
+      : sawChangeAfter(lease.renewal, fencing.changedAtMs) &&
+        (lease.renewedBeforeMs ?? 0) > fencing.changedAtMs;
   if (!heard) return;
   closeLedger(turn, fencing, "Aborted", `${nodeName} is heard again with the same boot ID: it was not lost`);
 }

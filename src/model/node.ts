@@ -43,6 +43,8 @@ export interface NodeFact {
 /** The kubelet's Lease in `kube-node-lease`, renewed every 10 s. */
 export interface NodeLeaseFact {
   readonly renewal: Signal;
+  /** Monotonic time at which we saw the renewal before that; undefined where we saw none. */
+  readonly renewedBeforeMs?: number;
 }
 
 /** Key of the taint by which Kubernetes is told that a node is down for good until it is lifted (KEP-2268). */

@@ -55,6 +55,8 @@ const SOURCES: readonly SourceName[] = [
 export interface NodeWords {
   /** How long its Lease has been silent; 3 s unless said. */
   readonly leaseSilentMs?: number;
+  /** How much earlier the renewal before the last was seen; 10 s unless said. */
+  readonly leasePeriodMs?: number;
   readonly heartbeatSilentMs?: number;
   readonly bootID?: string | undefined;
   readonly ready?: NodeFact["ready"];
@@ -125,6 +127,7 @@ export class Cluster {
     else {
       this.leases.set(name, {
         renewal: { value: "renewed", changedAtMs: NOW_MS - (words.leaseSilentMs ?? 3_000) },
+        renewedBeforeMs: NOW_MS - (words.leaseSilentMs ?? 3_000) - (words.leasePeriodMs ?? 10_000),
       });
     }
     return this;

@@ -115,7 +115,7 @@ describe("a fencing that no device can finish", () => {
     cluster.topologies.clear();
     expect(refusalsOf(cluster.decide(), "node/n1")).toEqual(["NoFencingTopology"]);
     expect(effectsOf(cluster.decide())).toEqual([]);
-    cluster.node("n1", { leaseSilentMs: 100 });
+    cluster.node("n1", { leaseSilentMs: 100, leasePeriodMs: 300 });
     expect(stepsOf(cluster.decide(), "WriteFencing")).toMatchObject([{ status: { phase: "Aborted" } }]);
   });
 

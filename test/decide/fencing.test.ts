@@ -130,8 +130,15 @@ describe("attempts", () => {
   it("stands down when the node is heard again with the same boot ID and nothing was begun", () => {
     const cluster = threeNodes()
       .vm("a", { on: "n1" })
-      .fencing("n1", {}, { changedAtMs: NOW_MS - 10_000 });
+      .fencing("n1", {}, { changedAtMs: NOW_MS - 20_000 });
     expect(stepsOf(cluster.decide(), "WriteFencing")).toMatchObject([{ status: { phase: "Aborted" } }]);
+  });
+
+  it("does not take one renewal for proof of the same boot: after a reboot it comes before the new boot ID", () => {
+    const cluster = threeNodes()
+      .vm("a", { on: "n1" })
+      .fencing("n1", {}, { changedAtMs: NOW_MS - 10_000 });
+    expect(stepsOf(cluster.decide(), "WriteFencing")).toEqual([]);
   });
 
   it("does not shoot a node that speaks again, but settles an attempt that was begun", () => {

@@ -67,7 +67,7 @@ const situations: readonly Cluster[] = [
     .node("n1", { ...BACK })
     .fenced("n1"),
   threeNodes().node("n1", BACK).fencing("n1"),
-  threeNodes().fencing("n1", {}, { changedAtMs: NOW_MS - 10_000 }),
+  threeNodes().fencing("n1", {}, { changedAtMs: NOW_MS - 20_000 }),
   threeNodes().node("n1", LOST).vm("a", on).fencing("n1"),
   threeNodes()
     .node("n1", LOST)

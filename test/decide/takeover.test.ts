@@ -93,7 +93,7 @@ describe("a replica that takes over a fencing", () => {
   });
 
   it("stands it down when it hears the node itself", () => {
-    const cluster = taken({}, 1_000, 9_000).node("n1", { leaseSilentMs: 500 });
+    const cluster = taken({}, 1_000, 9_000).node("n1", { leaseSilentMs: 500, leasePeriodMs: 300 });
     expect(stepsOf(cluster.decide(), "WriteFencing")).toMatchObject([{ status: { phase: "Aborted" } }]);
   });
 

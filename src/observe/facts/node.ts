@@ -78,7 +78,10 @@ const leaseObject = z.object({
 
 /** Reads a node's Lease. Only a change of `renewTime` counts as a sign of life. */
 export function readNodeLease(raw: unknown, context: ReadingContext<NodeLeaseFact>): Reading<NodeLeaseFact> {
-  return readWith(leaseObject, raw, (lease) => ({
-    renewal: signal(context.previous?.renewal, lease.spec?.renewTime ?? undefined, context.seenAtMs),
-  }));
+  return readWith(leaseObject, raw, (lease) => {
+    const { previous } = context;
+    const renewal = signal(previous?.renewal, lease.spec?.renewTime ?? undefined, context.seenAtMs);
+    if (previous === undefined || renewal === previous.renewal) return previous ?? { renewal };
+    return { renewal, renewedBeforeMs: previous.renewal.changedAtMs };
+  });
 }
