@@ -23,6 +23,7 @@ export function willRestart(turn: Turn, protection: ProtectionFact): boolean {
 
 /** Why the VM does not come back after a loss, and what would change that. */
 export function strategyMessage(vm: VMFact): string {
+  if (vm.deleting) return "cannot restart: its VirtualMachine is being deleted";
   const hint =
     vm.runStrategy === "Once"
       ? "; set spec.failover.restartOnce"

@@ -1,0 +1,83 @@
+// What no plan may ever hold, whatever the world looks like: checked on the snapshot it was made from, independently of how
+// decide arrives at it.
+import { expect } from "vitest";
+import type { DecisionPolicy } from "../../src/model/decision-policy.ts";
+import { isOutOfService } from "../../src/model/node.ts";
+import type { Plan, Step } from "../../src/model/plan.ts";
+import type { Snapshot } from "../../src/model/snapshot.ts";
+
+type Of<K extends Step["kind"]> = Extract<Step, { kind: K }>;
+
+/** Fails the test where the plan breaks a rule. */
+export function expectLawful(plan: Plan, snapshot: Snapshot, policy: DecisionPolicy, nowMs: number): void {
+  const perVM = new Map<string, number>();
+  for (const step of plan.steps) {
+    if (step.kind === "Release") expectProof(step, snapshot);
+    if (step.kind === "Taint") expectProof(step, snapshot);
+    if (step.kind === "Fence" && step.mayPowerOff) expectSilence(step, snapshot, policy, nowMs);
+    if (step.kind === "DeleteVMI") expect(snapshot.vmis.get(step.vmKey)?.phase).toBe("Failed");
+    if (step.kind === "StartVM") expect(snapshot.vms.get(step.vmKey)?.runStrategy).toBe("Manual");
+    if (step.kind !== "CreateMigration") continue;
+    perVM.set(step.vmKey, (perVM.get(step.vmKey) ?? 0) + 1);
+    expect(perVM.get(step.vmKey), "one migration per VM").toBe(1);
+    for (const migration of snapshot.migrations.values())
+      expect(migration.vmiKey !== step.vmKey || migration.finished, "none beside another").toBe(true);
+  }
+  expectLimits(plan, snapshot, policy);
+}
+
+/** A proof that stands in the ledger, for the incarnation that the node still is, and a taint before the first delete. */
+function expectProof(step: Of<"Release"> | Of<"Taint">, snapshot: Snapshot): void {
+  const fencing = snapshot.fencings.get(step.proof.fencing);
+  const node = snapshot.nodes.get(step.proof.nodeName);
+  expect(fencing?.status.proof).toMatchObject({ type: "PowerOff", bootID: step.proof.bootID });
+  expect(fencing).toMatchObject({ nodeName: step.proof.nodeName, bootID: step.proof.bootID });
+  expect(["Returned", "Aborted"]).not.toContain(fencing?.status.phase);
+  if (node !== undefined) {
+    expect(node.bootID).toBe(step.proof.bootID);
+    expect(node.uid).toBe(step.proof.nodeUID);
+  }
+  if (step.kind === "Taint") return;
+  expect(node === undefined || isOutOfService(node), "tainted before the first delete").toBe(true);
+  for (const { namespace, name, uid } of step.pods) {
+    const pod = snapshot.pods.get(`${namespace}/${name}`);
+    expect(pod).toMatchObject({ uid, nodeName: step.proof.nodeName, vmKey: step.vmKey });
+  }
+}
+
+function expectSilence(step: Of<"Fence">, snapshot: Snapshot, policy: DecisionPolicy, nowMs: number): void {
+  const { nodeName, bootID } = step.fencing;
+  const node = snapshot.nodes.get(nodeName);
+  const renewal = snapshot.leases.get(nodeName)?.renewal;
+  expect(step.fencing.status.proof).toBeUndefined();
+  if (node === undefined) return;
+  expect(node.bootID === undefined || node.bootID === bootID, "the incarnation meant").toBe(true);
+  if (renewal === undefined) expect(node.ready).toBe("Unknown");
+  else {
+    const since = Math.max(renewal.changedAtMs, snapshot.contact.unbrokenSinceMs);
+    expect(nowMs - since, "silent for as long as it takes").toBeGreaterThanOrEqual(policy.nodeLostAfterMs);
+    expect(snapshot.leaseAsOfMs(nodeName) - since, "and told so").toBeGreaterThanOrEqual(
+      policy.nodeLostAfterMs,
+    );
+  }
+}
+
+function expectLimits(plan: Plan, snapshot: Snapshot, policy: DecisionPolicy): void {
+  const count = (kind: Step["kind"]): number => plan.steps.filter((step) => step.kind === kind).length;
+  expect(count("OpenFencing")).toBeLessThanOrEqual(policy.maxConcurrentFencings);
+  const created = plan.steps.filter((step): step is Of<"CreateMigration"> => step.kind === "CreateMigration");
+  const under = snapshot.index.unfinishedMigrations.size;
+  if (created.length > 0)
+    expect(created.length + under).toBeLessThanOrEqual(snapshot.kubeVirt.parallelMigrationsPerCluster);
+  const outbound = new Map<string, number>();
+  for (const { vmKey } of created) {
+    const node = snapshot.vmis.get(vmKey)?.nodeName ?? "";
+    outbound.set(node, (outbound.get(node) ?? 0) + 1);
+  }
+  for (const number of outbound.values())
+    expect(number).toBeLessThanOrEqual(snapshot.kubeVirt.parallelOutboundMigrationsPerNode);
+  // A storm holds every shot, not only the next.
+  const held = plan.refusals.some((refusal) => refusal.reason === "StormHold");
+  const shots = plan.steps.some((step) => step.kind === "Fence" && step.mayPowerOff);
+  expect(held && shots, "no shot in a storm").toBe(false);
+}
