@@ -4,7 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { waitFor } from "../../lab/cluster/wait-for.ts";
 import type { BmcFaults } from "../../lab/bmc/bmc-faults.ts";
-import { LONG_MS, useOperatorRig } from "../support/operator-rig.ts";
+import { LONG_MS } from "../support/holdfast-lab.ts";
+import { useOperatorRig } from "../support/operator-rig.ts";
 
 const rig = useOperatorRig({ nodes: 4 });
 

@@ -2,7 +2,8 @@
 import { expect, test } from "vitest";
 import { apply } from "../../lab/holdfast/install.ts";
 import { waitFor } from "../../lab/cluster/wait-for.ts";
-import { LONG_MS, useOperatorRig } from "../support/operator-rig.ts";
+import { LONG_MS } from "../support/holdfast-lab.ts";
+import { useOperatorRig } from "../support/operator-rig.ts";
 
 const rig = useOperatorRig({ nodes: 3 });
 

@@ -1,24 +1,20 @@
 // A whole lab with Holdfast on it for the tests of one file: cluster, rights, BMCs, protected VMs, and replicas in this
 // process that can be watched and stopped at any write. After each test the oracle must have seen no VM twice.
-import { execFile } from "node:child_process";
-import { join } from "node:path";
-import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
+import type { BmcRequest } from "../../lab/bmc/bmc-exchange.ts";
 import { type Cluster, type ClusterOptions, startCluster } from "../../lab/cluster.ts";
 import type { VmRequest } from "../../lab/cluster/vm-manifest.ts";
 import type { Migration } from "../../lab/cluster/cluster-view.ts";
 import { waitFor } from "../../lab/cluster/wait-for.ts";
-import { findAssetFolder } from "../../lab/control-plane/asset-folders.ts";
-import { type Fencing, type Havm, HoldfastView } from "../../lab/demo/holdfast-view.ts";
 import { type Bmcs, startBmcs } from "../../lab/holdfast/bmcs.ts";
 import { type ReplicaOptions, startReplica } from "../../lab/holdfast/in-process-replica.ts";
 import { apply, installHoldfast } from "../../lab/holdfast/install.ts";
-import { expectOk } from "../../lab/kubevirt/calls.ts";
 import type { NodeDelays } from "../../lab/nodes/delays.ts";
-import type { SimulatedNode } from "../../lab/nodes/simulated-node.ts";
 import type { DecisionPolicy } from "../../src/model/decision-policy.ts";
 import type { Operator } from "../../src/run/operator.ts";
 import { createRealClock } from "../../src/run/real-clock.ts";
+import { HoldfastLab, LONG_MS } from "./holdfast-lab.ts";
+import { healLab } from "./lab-healing.ts";
 import { ReplicaLife } from "./replica-life.ts";
 
 /** Faster than life where speed is not the subject: kubelets renew every second, guests and machines boot at once. */
@@ -39,8 +35,9 @@ export const FAST_POLICY: Partial<DecisionPolicy> = {
   migrationBackoffMs: 1_000,
 };
 
-/** Longest wait for something that takes seconds on a free machine. */
-export const LONG_MS = 60_000;
+/** How much a failed test tells of its replicas. */
+const STORY_REPLICAS = 3;
+const STORY_LINES = 60;
 
 export interface OperatorRigOptions extends Partial<ClusterOptions> {
   readonly policy?: Partial<DecisionPolicy>;
@@ -49,7 +46,7 @@ export interface OperatorRigOptions extends Partial<ClusterOptions> {
 
 /** A VM and the promise made for it. */
 export interface ProtectedVM extends Omit<VmRequest, "namespace"> {
-  /** Node it should start on, and goes back to where the scheduler is free to choose; others will do as well. */
+  /** Node it starts on; others will do later. */
   readonly on?: string;
   /** Further fields of the HAVirtualMachine's spec; `none` leaves the VM without one. */
   readonly promise?: object | "none";
@@ -74,30 +71,29 @@ export function useOperatorRig(options: OperatorRigOptions): () => OperatorRig {
   beforeAll(async () => {
     rig = await OperatorRig.start(options);
   });
-  beforeEach(() => current().beginTest());
+  beforeEach(({ onTestFailed }) => {
+    current().beginTest();
+    onTestFailed(() => console.log(current().story()));
+  });
   afterEach(() => current().endTest());
   afterAll(() => rig?.stop());
   return current;
 }
 
-export class OperatorRig {
-  readonly cluster: Cluster;
-  readonly bmcs: Bmcs;
-  readonly view: HoldfastView;
+export class OperatorRig extends HoldfastLab {
   /** Writes that took away what protected a running guest and that the test meant to happen. */
   unsafeWritesExpected = 0;
   readonly #policy: Partial<DecisionPolicy>;
   #replicas: RigReplica[] = [];
+  #everyReplica: RigReplica[] = [];
   #tests = 0;
   #started = 0;
   #unsafeBefore = 0;
+  #testBeganMs = 0;
 
   private constructor(parts: { cluster: Cluster; bmcs: Bmcs; policy: Partial<DecisionPolicy> }) {
-    this.cluster = parts.cluster;
-    this.bmcs = parts.bmcs;
+    super(parts.cluster, parts.bmcs);
     this.#policy = parts.policy;
-    const nothing = () => undefined;
-    this.view = new HoldfastView(this.cluster.controlPlane.admin, { protection: nothing, fencing: nothing });
   }
 
   static async start({ policy, topology, ...cluster }: OperatorRigOptions): Promise<OperatorRig> {
@@ -117,21 +113,15 @@ export class OperatorRig {
     return `test-${this.#tests}`;
   }
 
-  get admin() {
-    return this.cluster.controlPlane.admin;
-  }
-
   get replicas(): readonly RigReplica[] {
     return this.#replicas;
   }
 
-  node(name: string): SimulatedNode {
-    return this.cluster.fleet.node(name);
-  }
-
   beginTest(): void {
     this.#tests += 1;
+    this.#everyReplica = [];
     this.unsafeWritesExpected = 0;
+    this.#testBeganMs = performance.now();
     this.#unsafeBefore = this.cluster.oracle.unsafeWrites.length;
   }
 
@@ -140,7 +130,8 @@ export class OperatorRig {
     const { oracle } = this.cluster;
     const overlaps = [...oracle.overlaps];
     const unsafe = oracle.unsafeWrites.slice(this.#unsafeBefore);
-    await this.#heal();
+    await this.stopReplicas();
+    await healLab(this);
     expect(overlaps, "a VM ran twice").toEqual([]);
     if (unsafe.length !== this.unsafeWritesExpected) expect(unsafe).toEqual([]);
   }
@@ -165,10 +156,12 @@ export class OperatorRig {
       clock: life.clock(createRealClock()),
       openDevice: life.openDevice,
       wrapTransport: (transport) => life.transport(transport),
-      log: (level, message, fields) => log.push(`${level} ${message} ${JSON.stringify(fields)}`),
+      log: (level, message, fields) =>
+        log.push(`${Math.round(performance.now())} ${level} ${message} ${JSON.stringify(fields)}`),
     });
     const replica = { name, operator, life, log };
     this.#replicas.push(replica);
+    this.#everyReplica.push(replica);
     return replica;
   }
 
@@ -197,21 +190,59 @@ export class OperatorRig {
     for (const { life } of living) life.die();
   }
 
+  /** What this test's replicas logged and wrote lately, for whoever has to find out why it failed. */
+  story(): string {
+    const lines = this.#everyReplica.slice(-STORY_REPLICAS).flatMap(({ name, log, life, operator }) => {
+      const writes = life.writes.slice(-STORY_LINES);
+      const plan = operator.lastPlan;
+      return [
+        `${name}${life.dead ? " (dead)" : ""}`,
+        `  last turn at ${operator.turns.lastTurnAtMs} of ${performance.now()}, not judged: ${plan?.notJudged ?? "-"}`,
+        `  ${[...(plan?.verdicts ?? [])].map(([node, verdict]) => `${node} ${JSON.stringify(verdict)}`).join(", ")}`,
+        ...log.slice(-STORY_LINES),
+        ...writes.map(
+          ({ write, sentAtMs, method, path, status }) =>
+            `  ${Math.round(sentAtMs - performance.timeOrigin)} write ${write}: ${method} ${path} ${status}`,
+        ),
+      ];
+    });
+    return lines.join("\n");
+  }
+
   /** Creates a VM, starts it where its run strategy leaves that to others, and promises its availability. Answers its key. */
-  async createVM({ on, promise = {}, ...request }: ProtectedVM): Promise<string> {
+  async createVM({ promise = {}, ...request }: Omit<ProtectedVM, "on">): Promise<string> {
     const { namespace } = this;
-    const affinity = request.affinity ?? (on === undefined ? undefined : preferring(on));
-    await this.cluster.createVM({ ...request, namespace, ...(affinity === undefined ? {} : { affinity }) });
+    await this.cluster.createVM({ ...request, namespace });
     if (request.runStrategy === "Manual") await this.startVM(request.name);
     if (promise !== "none") await this.promise(request.name, promise);
     return `${namespace}/${request.name}`;
   }
 
-  /** Creates VMs and waits until their guests are up. */
+  /** Creates VMs, each on the node it names, and waits until their guests are up. Answers their keys in that order. */
   async createRunning(...vms: readonly ProtectedVM[]): Promise<readonly string[]> {
-    const keys = await Promise.all(vms.map((vm) => this.createVM(vm)));
-    await this.untilUp(keys);
-    return keys;
+    const keys = new Map<ProtectedVM, string>();
+    for (const [node, there] of Map.groupBy(vms, ({ on }) => on)) {
+      await this.#reserve(node, async () => {
+        const created = await Promise.all(there.map((vm) => this.createVM(vm)));
+        await this.untilUp(created);
+        for (const [i, vm] of there.entries()) keys.set(vm, created[i] ?? "");
+      });
+    }
+    for (const [{ on }, key] of keys)
+      if (on !== undefined) expect(this.nodeOf(key), `the lab was to place ${key}`).toBe(on);
+    return vms.map((vm) => keys.get(vm) ?? "");
+  }
+
+  /** Keeps new pods off all other nodes meanwhile. By a taint that is gone afterwards, so that nothing of it stays with the VMs. */
+  async #reserve(node: string | undefined, meanwhile: () => Promise<void>): Promise<void> {
+    if (node === undefined) return meanwhile();
+    const others = this.cluster.fleet.nodes.filter(({ name }) => name !== node);
+    const taints = [{ key: "lab.holdfast.dev/reserved", effect: "NoSchedule" }];
+    await Promise.all(others.map(({ name }) => this.patch(`/api/v1/nodes/${name}`, { spec: { taints } })));
+    await meanwhile();
+    await Promise.all(
+      others.map(({ name }) => this.patch(`/api/v1/nodes/${name}`, { spec: { taints: null } })),
+    );
   }
 
   /** Writes an HAVirtualMachine; it has the VM's name unless said. */
@@ -233,185 +264,15 @@ export class OperatorRig {
     });
   }
 
-  async cordon(node: string, cordoned = true): Promise<void> {
-    await this.patch(`/api/v1/nodes/${node}`, { spec: { unschedulable: cordoned ? true : null } });
+  /** Resets that the node's BMC was asked for in this test, `ForceOff` and `On` among them. */
+  resets(node: string): readonly BmcRequest[] {
+    return this.bmcs
+      .of(node)
+      .requests.filter(({ resetType, atMs }) => resetType !== undefined && atMs >= this.#testBeganMs);
   }
-
-  /** Merges `change` into an object, as an administrator. */
-  async patch(path: string, change: object): Promise<void> {
-    const contentType = "application/merge-patch+json";
-    expectOk(await this.admin.request({ method: "PATCH", path, contentType, body: change }), `patch ${path}`);
-  }
-
-  async remove(path: string): Promise<void> {
-    expectOk(await this.admin.request({ method: "DELETE", path }), `delete ${path}`);
-  }
-
-  async list<T>(path: string): Promise<readonly T[]> {
-    const listed = await this.admin.request<{ readonly items: readonly T[] }>({ method: "GET", path });
-    return expectOk(listed, `list ${path}`).items;
-  }
-
-  /** Runs kubectl as cluster administrator; throws with its words when it fails. */
-  async kubectl(...args: readonly string[]): Promise<string> {
-    const kubectl = join(findAssetFolder(process.env)?.directory ?? "", "kubectl");
-    const { stdout } = await promisify(execFile)(kubectl, [
-      `--kubeconfig=${this.cluster.controlPlane.kubeconfigPath}`,
-      ...args,
-    ]);
-    return stdout;
-  }
-
-  /** The node whose guest of that VM runs, by the oracle. */
-  nodeOf(vmKey: string): string | undefined {
-    return this.cluster.oracle.running(vmKey)[0]?.node;
-  }
-
-  /** Waits until one guest of each VM is up, by the oracle, on a node other than `except`. */
-  async untilUp(vmKeys: readonly string[], except?: string, deadlineMs: number = LONG_MS): Promise<void> {
-    await waitFor(
-      `${vmKeys.join(", ")} up${except === undefined ? "" : ` elsewhere than ${except}`}`,
-      (saw) => {
-        const missing = vmKeys.filter((key) => {
-          const [run] = this.cluster.oracle.running(key);
-          const ready = this.cluster.view.vmis.get(key)?.status?.phase === "Running";
-          return !ready || run?.upAtMs === undefined || run.node === except;
-        });
-        saw(missing.map((key) => [key, this.nodeOf(key), this.view.protections.get(key)?.status?.failover]));
-        return missing.length === 0 ? true : undefined;
-      },
-      deadlineMs,
-    );
-  }
-
-  /** Waits until the HAVirtualMachine satisfies `holds`. */
-  untilPromise(
-    key: string,
-    what: string,
-    holds: (havm: Havm) => boolean,
-    deadlineMs: number = LONG_MS,
-  ): Promise<Havm> {
-    return waitFor(
-      `HAVirtualMachine ${key}: ${what}`,
-      (saw) => {
-        const havm = this.view.protections.get(key);
-        saw(havm?.status);
-        return havm !== undefined && holds(havm) ? havm : undefined;
-      },
-      deadlineMs,
-    );
-  }
-
-  /** Waits until a condition of the HAVirtualMachine has that status and, where said, that reason. */
-  untilCondition(key: string, type: string, status: string, reason?: string): Promise<Havm> {
-    return this.untilPromise(key, `${type}=${status} ${reason ?? ""}`, (havm) => {
-      const condition = conditionOf(havm, type);
-      return condition?.status === status && (reason === undefined || condition.reason === reason);
-    });
-  }
-
-  /** Ledgers of one node, the oldest first. */
-  fencings(node: string): readonly Fencing[] {
-    return [...this.view.fencings.values()]
-      .filter(({ spec }) => spec.nodeName === node)
-      .sort((a, b) => (a.spec.detectedAt < b.spec.detectedAt ? -1 : 1));
-  }
-
-  /** Waits until the newest ledger of the node satisfies `holds`. */
-  untilFencing(
-    node: string,
-    what: string,
-    holds: (fencing: Fencing) => boolean,
-    deadlineMs: number = LONG_MS,
-  ): Promise<Fencing> {
-    return waitFor(
-      `NodeFencing of ${node}: ${what}`,
-      (saw) => {
-        const fencing = this.fencings(node).at(-1);
-        saw(fencing?.status);
-        return fencing !== undefined && holds(fencing) ? fencing : undefined;
-      },
-      deadlineMs,
-    );
-  }
-
-  /** Waits until the newest ledger of the node is closed as returned, and the node takes pods again. */
-  async untilReturned(node: string): Promise<Fencing> {
-    const fencing = await this.untilFencing(node, "Returned", ({ status }) => status?.phase === "Returned");
-    await waitFor(`${node} is free of taints`, (saw) => {
-      const taints = this.cluster.view.nodes.get(node)?.spec?.taints ?? [];
-      saw(taints);
-      return taints.length === 0 ? true : undefined;
-    });
-    return fencing;
-  }
-
-  async #heal(): Promise<void> {
-    await this.stopReplicas();
-    await Promise.all(this.cluster.fleet.nodes.map((node) => this.#healNode(node)));
-    const root = "/apis/holdfast.dev/v1alpha1";
-    for (const havm of this.view.protections.values())
-      await this.admin.request({
-        method: "DELETE",
-        path: `${root}/namespaces/${havm.metadata.namespace}/havirtualmachines/${havm.metadata.name}`,
-      });
-    for (const vm of this.cluster.view.vms.values())
-      await this.admin.request({
-        method: "DELETE",
-        path: `/apis/kubevirt.io/v1/namespaces/${vm.metadata.namespace}/virtualmachines/${vm.metadata.name}`,
-      });
-    await this.admin.request({ method: "DELETE", path: `${root}/nodefencings` });
-    await this.admin.request({ method: "DELETE", path: `${root}/havirtualmachinepolicies` });
-    await waitFor(
-      "the lab is whole again",
-      (saw) => {
-        const unready = this.cluster.fleet.nodes.filter(({ name }) => !this.#isWhole(name));
-        const guests = this.cluster.oracle.running().map(({ vm }) => vm);
-        saw({ unready: unready.map(({ name }) => name), guests });
-        return unready.length === 0 && guests.length === 0 ? true : undefined;
-      },
-      LONG_MS,
-    );
-  }
-
-  async #healNode(node: SimulatedNode): Promise<void> {
-    await this.bmcs.of(node.name).faults.clear();
-    node.healApi();
-    if (node.state === "hung") await node.power.off();
-    if (node.state === "off") await node.power.on();
-    node.startKubelet();
-    node.startVirtHandler();
-    await this.patch(`/api/v1/nodes/${node.name}`, { spec: { unschedulable: null, taints: null } });
-  }
-
-  #isWhole(name: string): boolean {
-    const node = this.cluster.view.nodes.get(name);
-    const ready = node?.status?.conditions?.find(({ type }) => type === "Ready")?.status === "True";
-    const bootID = node?.status?.nodeInfo?.["bootID"];
-    return (
-      ready &&
-      bootID === this.node(name).bootID &&
-      (node?.spec?.taints ?? []).length === 0 &&
-      node?.metadata.labels?.["kubevirt.io/schedulable"] === "true"
-    );
-  }
-}
-
-/** A condition of an HAVirtualMachine, or undefined. */
-export function conditionOf(havm: Havm | undefined, type: string) {
-  return havm?.status?.conditions?.find((condition) => condition.type === type);
 }
 
 /** Whether KubeVirt has nothing more to do for the migration. */
 export function isFinishedMigration({ status }: Migration): boolean {
   return status?.phase === "Succeeded" || status?.phase === "Failed";
-}
-
-function preferring(node: string): object {
-  const matchExpressions = [{ key: "kubernetes.io/hostname", operator: "In", values: [node] }];
-  return {
-    nodeAffinity: {
-      preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 100, preference: { matchExpressions } }],
-    },
-  };
 }
