@@ -9,7 +9,7 @@ import type { Reading } from "../../src/observe/facts/reading.ts";
 import { readVMI } from "../../src/observe/facts/virtual-machine-instance.ts";
 import { VMReader } from "../../src/observe/facts/virtual-machine.ts";
 
-function first<F>(seenAtMs = 1_000): { previous: F | undefined; seenAtMs: number; seenAtWallMs: number } {
+function first(seenAtMs = 1_000): { previous: undefined; seenAtMs: number; seenAtWallMs: number } {
   return { previous: undefined, seenAtMs, seenAtWallMs: 1_700_000_000_000 + seenAtMs };
 }
 
