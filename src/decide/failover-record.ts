@@ -51,8 +51,9 @@ function standingRecord(subject: Subject): FailoverRecord | undefined {
   if (inCharge !== protection) return inCharge?.status.failover === undefined ? own : undefined;
   if (own !== undefined) return own;
   for (const key of turn.snapshot.index.protectionsByVM.get(protection.vmKey) ?? []) {
-    const other = turn.snapshot.protections.get(key)?.status.failover;
-    if (other !== undefined) return other;
+    const other = turn.snapshot.protections.get(key);
+    // One that is being deleted is written no more, so what its status says may long be over.
+    if (other?.status.failover !== undefined && !other.deleting) return other.status.failover;
   }
   return undefined;
 }

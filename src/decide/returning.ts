@@ -73,7 +73,10 @@ export function decideProven(turn: Turn, fencing: FencingFact): Releasing | unde
 function whoContradicts(turn: Turn, fencing: FencingFact, node: NodeFact | undefined): string | undefined {
   if (fencing.provenAtMs === undefined) return undefined;
   const sinceMs = fencing.provenAtMs + CONTRADICTION_MS;
-  if (sawChangeAfter(turn.snapshot.leases.get(fencing.nodeName)?.renewal, sinceMs)) return "the kubelet";
+  const lease = turn.snapshot.leases.get(fencing.nodeName);
+  // Once all are released a node may be switched on again, and then renews its Lease before it tells its new boot ID.
+  const twice = fencing.status.phase !== "Released" || (lease?.renewedBeforeMs ?? 0) > sinceMs;
+  if (twice && sawChangeAfter(lease?.renewal, sinceMs)) return "the kubelet";
   return sawChangeAfter(node?.heartbeat, sinceMs) ? "virt-handler" : undefined;
 }
 

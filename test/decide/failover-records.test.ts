@@ -304,6 +304,12 @@ describe("a failover under way", () => {
     expect(world.cluster.protections.get("ns/a")?.status.failover).toBeUndefined();
   });
 
+  it("is not taken over from one that is being deleted: what that says is not kept up any more", () => {
+    const cluster = recovering({ on: "n2", protection: { deleting: true } });
+    cluster.node("n2", { leaseSilentMs: 15_000 }).protect("a", { name: "by-hand" });
+    expect(statusOf(cluster.decide(), "by-hand").failover).toBeUndefined();
+  });
+
   it("goes by another fencing when the first has stood down and the node is lost once more", () => {
     const cluster = recovering().node("n1", LOST).fencing("n1", { phase: "Aborted" });
     const opened = stepsOf(cluster.decide(), "OpenFencing")[0]?.name;

@@ -21,9 +21,9 @@ import {
 type Mutation = (world: LiveWorld, draw: Draw) => void;
 
 /** Draws one object into a scratch cluster, so that it comes with what the builder gives it. */
-function drawn<K extends "vms" | "vmis" | "pods" | "protections" | "migrations">(
+function drawn(
   world: LiveWorld,
-  kind: K,
+  kind: "pods" | "protections" | "migrations",
   draw: (cluster: Cluster) => void,
 ): string | undefined {
   const before = new Set(world.cluster[kind].keys());

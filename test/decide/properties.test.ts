@@ -61,7 +61,7 @@ describe("decide", () => {
       const kinds = (): string[] => cluster.decide().steps.map(comparable).sort(byText);
       const before = kinds();
       for (const map of [cluster.nodes, cluster.vms, cluster.vmis, cluster.pods, cluster.protections])
-        reverse(map as Map<string, unknown>);
+        reverse<unknown>(map);
       expect(kinds()).toEqual(before);
     });
   });
@@ -105,7 +105,7 @@ function comparable(step: Step): string {
 function byText(a: string, b: string): number {
   return a < b ? -1 : 1;
 }
-function reverse(map: Map<string, unknown>): void {
+function reverse<T>(map: Map<string, T>): void {
   const entries = [...map].reverse();
   map.clear();
   for (const [key, value] of entries) map.set(key, value);

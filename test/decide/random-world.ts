@@ -327,7 +327,7 @@ export function drawAbsurdCluster(draw: Draw): Cluster {
     cluster.topologies,
   ] as readonly Map<string, object>[];
   for (let i = draw.int(1, 12); i > 0; i--) {
-    const map = draw.pick(cluster.nodes as Map<string, object>, ...maps);
+    const map = draw.pick<Map<string, object>>(cluster.nodes, ...maps);
     const key = draw.pick("nobody", ...map.keys());
     const fact = map.get(key);
     if (fact === undefined) continue;

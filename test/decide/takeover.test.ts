@@ -140,6 +140,21 @@ describe("a replica that takes over a proof", () => {
   });
 });
 
+describe("a node that is switched on again after its release", () => {
+  const released = (leasePeriodMs: number): Cluster =>
+    threeNodes()
+      .node("n1", { outOfService: true, leaseSilentMs: 500, leasePeriodMs, heartbeatSilentMs: 400_000 })
+      .fenced("n1", { phase: "Released" }, { provenAtMs: NOW_MS - 60_000 });
+
+  it("renews its Lease before it tells its new boot ID, which is no contradiction", () => {
+    expect(refusalsOf(released(120_000).decide(), "node/n1")).toEqual([]);
+  });
+
+  it("contradicts its proof when it goes on renewing without a new one", () => {
+    expect(refusalsOf(released(10_000).decide(), "node/n1")).toEqual(["ProofContradicted"]);
+  });
+});
+
 describe("a replica that takes over a VM's failover", () => {
   const { fencing: _none, ...failover } = lostWith("a", "n1");
   const status = { failover };
