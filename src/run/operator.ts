@@ -194,6 +194,8 @@ class Term {
       signal: leadership.signal,
       perform: (step) => performStep(step, this.#context),
       onDone: (done) => {
+        // Decided before this step's effect was known; if it is still wanted, the next turn says so on new facts.
+        this.#queue.forget(done.item.key);
         this.#pacing.ended(done.item.identity, done.outcome);
         this.#report(done);
         options.observer?.onStepDone?.(done);

@@ -97,7 +97,7 @@ export class WorkQueue<T, R> {
     const before = this.#waiting.get(key);
     const inFlight = this.#running.get(key);
     if (inFlight === identity) {
-      if (before) this.#forget(key);
+      if (before) this.forget(key);
       return { ok: true, how: "running" };
     }
     if (!before && this.#waiting.size >= this.#options.maxWaiting) return { ok: false, why: "full" };
@@ -124,6 +124,11 @@ export class WorkQueue<T, R> {
     for (const { item } of unwanted) this.#waiting.delete(item.key);
     if (unwanted.length > 0) this.#changed();
     return unwanted.length;
+  }
+
+  /** Forgets what waits under a key; what runs, runs on. From within `onDone` before it could start. */
+  forget(key: string): void {
+    if (this.#waiting.delete(key)) this.#changed();
   }
 
   /** Takes no more, starts no more, and waits for what runs; at the deadline aborts it. Returns the keys left running. */
@@ -154,11 +159,6 @@ export class WorkQueue<T, R> {
     const heap = entry.notBeforeMs > this.#nowMs() ? this.#delayed : this.#ready;
     heap.push(entry);
     if (heap.size > MAX_STALE_ENTRIES + 2 * this.#waiting.size) heap.retain((other) => this.#isLive(other));
-  }
-
-  #forget(key: string): void {
-    this.#waiting.delete(key);
-    this.#changed();
   }
 
   #isLive(entry: Waiting<T>): boolean {

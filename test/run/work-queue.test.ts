@@ -172,6 +172,21 @@ describe("forgetting and ending", () => {
     expect(log.map((line) => line.split(" ")[1])).toEqual(["a:a", "c:a"]);
   });
 
+  it("forgets the follow-up of a step that has just ended before it can start", async () => {
+    const queue: WorkQueue<number, string> = queueOf({
+      onDone: ({ item }) => {
+        log.push(`${item.key}:${item.identity}`);
+        queue.forget(item.key);
+      },
+    });
+    queue.offer(work("a"));
+    await clock.settle();
+    expect(queue.offer(work("a", "decided before a:a had ended"))).toEqual({ ok: true, how: "follows" });
+    queue.offer(work("b"));
+    await clock.advance(1_000);
+    expect(log).toEqual(["a:a", "b:a"]);
+  });
+
   it("drains: starts nothing more, waits for what runs, refuses the rest", async () => {
     const queue = queueOf();
     queue.offer(work("a"));
