@@ -90,7 +90,7 @@ function beginTurn(snapshot: Snapshot, policy: DecisionPolicy, now: Instant): Be
     openFencings,
     topologies: topologiesByNode(snapshot),
     hosts,
-    storm: judgeStorm({ snapshot, policy, verdicts, openFencings }),
+    storm: judgeStorm({ snapshot, policy, verdicts, openFencings, plan, nowMs: now.monotonicMs }),
     candidates: new Map<string, readonly string[]>(),
   };
   const nodes = concludeNodes(partial);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { stormLimit } from "../../src/decide/storm.ts";
 import type { DecisionPolicy } from "../../src/model/decision-policy.ts";
-import { Cluster, refusalsOf, stepsOf } from "./builder.ts";
+import { Cluster, NOW_MS, refusalsOf, stepsOf } from "./builder.ts";
 
 const LOST = { leaseSilentMs: 60_000, heartbeatSilentMs: 200_000 };
 const ISOLATED = { leaseSilentMs: 60_000, heartbeatSilentMs: 20_000 };
@@ -55,16 +55,26 @@ describe("a storm", () => {
   it.each([
     ["a cordoned node without VMs, which somebody took away for repair", { ...LOST, cordoned: true }, true],
     ["one without VMs that somebody called out of service", { ...LOST, outOfService: "nodeshutdown" }, true],
+    ["one without VMs that never had a kubelet", { ...LOST, bootID: undefined }, true],
+    ["one without VMs that has been silent for ten minutes", { ...LOST, leaseSilentMs: 600_000 }, true],
     ["but a node without VMs that nobody has cordoned counts", LOST, false],
   ])("does not count %s", (_what, words, expected) => {
     expect(shoots(cluster(3).node("n1", words), { percent: 20 })).toBe(expected);
   });
 
-  it("counts a cordoned node while VMs are on it", () => {
-    const built = cluster(3)
-      .node("n1", { ...LOST, cordoned: true })
-      .vm("b", { on: "n1", unprotected: true });
+  it.each([
+    ["a cordoned node", { ...LOST, cordoned: true }],
+    ["one that has been silent for ten minutes", { ...LOST, leaseSilentMs: 600_000 }],
+  ])("counts %s while VMs are on it", (_what, words) => {
+    const built = cluster(3).node("n1", words).vm("b", { on: "n1", unprotected: true });
     expect(shoots(built, { percent: 20 })).toBe(false);
+  });
+
+  it("is looked at again when the silence of a node without VMs has become a long one", () => {
+    const plan = cluster(3)
+      .node("n1", { ...LOST, leaseSilentMs: 599_000 })
+      .decide({ stormMaxLost: { count: 1 } });
+    expect(plan.lookAgainAtMs).toBe(NOW_MS + 1_000);
   });
 
   it("is over when enough have been proven or heard, and then the next step may shoot", () => {
