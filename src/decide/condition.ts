@@ -19,6 +19,8 @@ export function conditionsOf(
 ): readonly Condition[] {
   return judgements.map((judgement) => {
     const previous = before.find((condition) => condition.type === judgement.type);
+    // The same object where nothing is new: comparing tens of thousands of statuses is then a look at identities.
+    if (previous !== undefined && saysTheSame(previous, judgement, generation)) return previous;
     return {
       ...judgement,
       lastTransitionTime:
@@ -26,4 +28,13 @@ export function conditionsOf(
       observedGeneration: generation,
     };
   });
+}
+
+function saysTheSame(previous: Condition, judgement: Judgement, generation: number): boolean {
+  return (
+    previous.status === judgement.status &&
+    previous.reason === judgement.reason &&
+    previous.message === judgement.message &&
+    previous.observedGeneration === generation
+  );
 }

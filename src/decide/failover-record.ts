@@ -21,8 +21,11 @@ export interface FailoverStep {
 export function nextFailover(subject: Subject): FailoverStep {
   const { outages } = subject.protection.status;
   const failover = standingRecord(subject);
-  const since = timestamp(subject.turn.now.wallMs);
-  const leftFrom = (node: string): DisplacedFrom => ({ node, cause: "Failover", since });
+  const leftFrom = (node: string): DisplacedFrom => ({
+    node,
+    cause: "Failover",
+    since: timestamp(subject.turn.now.wallMs),
+  });
   const opened = lossOf(subject, failover);
   if (opened !== undefined) {
     const moved = failover !== undefined && failover.fromNode !== opened.fromNode;

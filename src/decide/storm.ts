@@ -9,6 +9,8 @@ import type { PlanDraft } from "./turn.ts";
 
 /** A node without VMs that has been silent for this long says nothing of what is happening now. */
 const LONG_SILENT_MS = 600_000;
+/** A node that we powered off, and that has not come back, counts as lost for this long. */
+const SHOT_COUNTS_MS = 300_000;
 
 /** How many nodes may be lost and unproven at once: never less than one. */
 export function stormLimit(limit: NodeLimit, nodeCount: number): number {
@@ -26,22 +28,46 @@ interface Judged {
 }
 
 /**
- * What to say where a storm holds all shooting, else undefined. Nodes whose fencing is proven do not count, nor do those
- * out of use: else one node away for repair, or broken and forgotten, would hold up the failover of the next for days.
+ * What to say where a storm holds all shooting, else undefined. Nodes that fell silent together are lost one after the
+ * other, up to a Lease's period apart, and a fencing takes less than that. So what is late counts before it is lost, and
+ * what we powered off ourselves counts on for a while: else a whole rack that only lost its network would be shot node by
+ * node, no more than one of them lost at any moment.
+ *
+ * Nodes that were off by themselves do not count, nor do those out of use: else one node away for repair, or broken and
+ * forgotten, would hold up the failover of the next for days.
  */
 export function judgeStorm(judged: Judged): string | undefined {
-  const { policy, verdicts, openFencings } = judged;
-  const limit = stormLimit(policy.stormMaxLost, verdicts.size);
-  let lost = 0;
-  let proven = 0;
-  for (const [node, verdict] of verdicts) {
-    if (verdict.kind !== "lost" && verdict.kind !== "isolated") continue;
-    if (openFencings.get(node)?.status.proof !== undefined) proven += 1;
-    else if (!isOutOfUse(judged, node)) lost += 1;
+  const limit = stormLimit(judged.policy.stormMaxLost, judged.verdicts.size);
+  const { lost, late, shot, proven } = count(judged);
+  if (lost === 0 || lost + late + shot <= limit) return undefined;
+  const more = [
+    late === 0 ? "" : `, ${late} more late`,
+    shot === 0 ? "" : `, ${shot} more powered off by us a moment ago`,
+    proven === 0 ? "" : ` (${proven} more are proven off)`,
+  ].join("");
+  return `${lost} of ${judged.verdicts.size} nodes are lost at once${more}, limit ${limit}: nothing is powered off until fewer are`;
+}
+
+function count(judged: Judged) {
+  const counts = { lost: 0, late: 0, shot: 0, proven: 0 };
+  for (const [node, { kind }] of judged.verdicts) {
+    const fencing = judged.openFencings.get(node);
+    if (fencing?.status.proof !== undefined) {
+      if (kind === "lost") counts[wasShotLately(judged, fencing) ? "shot" : "proven"] += 1;
+    } else if (kind === "suspect") {
+      if (!isOutOfUse(judged, node)) counts.late += 1;
+    } else if ((kind === "lost" || kind === "isolated") && !isOutOfUse(judged, node)) counts.lost += 1;
   }
-  if (lost <= limit) return undefined;
-  const others = proven === 0 ? "" : ` (${proven} more are proven off)`;
-  return `${lost} of ${verdicts.size} nodes are lost at once${others}, limit ${limit}: nothing is powered off until fewer are`;
+  return counts;
+}
+
+/** Whether it was on until we cut its power, and that is not long ago: it may have been as well as we are. */
+function wasShotLately({ nowMs, plan }: Judged, { status, provenAtMs = 0 }: FencingFact): boolean {
+  const proving = status.attempts.find((attempt) => attempt.number === status.proof?.attempt);
+  const untilMs = provenAtMs + SHOT_COUNTS_MS;
+  if (proving?.outcome !== "PoweredOff" || nowMs >= untilMs) return false;
+  plan.lookAgain(untilMs);
+  return true;
 }
 
 /**

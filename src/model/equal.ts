@@ -15,5 +15,6 @@ export function sameData(a: unknown, b: unknown): boolean {
   const left = a as Readonly<Record<string, unknown>>;
   const right = b as Readonly<Record<string, unknown>>;
   for (const key of Object.keys(left)) if (!sameData(left[key], right[key])) return false;
-  return Object.keys(right).every((key) => right[key] === undefined || key in left);
+  for (const key of Object.keys(right)) if (right[key] !== undefined && !(key in left)) return false;
+  return true;
 }

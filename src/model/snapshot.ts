@@ -41,7 +41,7 @@ export interface ContactState {
 export interface Changes {
   readonly everything: boolean;
   readonly vmKeys: ReadonlySet<string>;
-  /** Topologies, policies, namespaces or KubeVirt's configuration changed: all statuses are to be looked at. */
+  /** Topologies, policies or KubeVirt's configuration changed: all statuses are to be looked at. */
   readonly rules: boolean;
 }
 

@@ -45,6 +45,11 @@ export class Indexes {
     return changed;
   }
 
+  /** Labels of a namespace changed: of all VMs, only its own may be selected otherwise. */
+  namespaceChanged(name: string, vmKeys: Iterable<string>): void {
+    for (const key of vmKeys) if (key.startsWith(`${name}/`)) this.#changedVMs.add(key);
+  }
+
   vmChanged(key: string, before: VMFact | undefined, after: VMFact | undefined): void {
     this.#vmsByConstraints.move(key, before?.constraints.key, after?.constraints.key);
     this.#changedVMs.add(key);

@@ -202,7 +202,12 @@ export class World {
       policies: rules,
       topologies: rules,
       fencings: () => this.#onChange(),
-      namespaces: rules,
+      namespaces: (name) => {
+        // Namespaces come and go all day; looking at every VM for each would cost a large cluster most of a second.
+        if (!this.#everythingChanged)
+          this.#indexes.namespaceChanged(name, this.#reflectors.virtualMachines.store.keys());
+        this.#onChange();
+      },
       kubeVirt: rules,
     };
   }

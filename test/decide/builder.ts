@@ -91,6 +91,8 @@ export class Cluster {
   readonly policies = new Map<string, OptInPolicyFact>();
   readonly topologies = new Map<string, FencingTopologyFact>();
   readonly fencings = new Map<string, FencingFact>();
+  /** Labels by namespace. */
+  readonly namespaces = new Map<string, Readonly<Record<string, string>>>([["ns", {}]]);
   readonly sources = new Map<SourceName, SourceState>(
     SOURCES.map((name) => [name, { synced: true, asOfMs: NOW_MS }]),
   );
@@ -302,10 +304,20 @@ export class Cluster {
     for (const [key, fact] of this.pods) indexes.podChanged(key, undefined, fact, INSTANT);
     for (const [key, fact] of this.migrations) indexes.migrationChanged(key, undefined, fact);
     for (const [key, fact] of this.protections) indexes.protectionChanged(key, undefined, fact);
+    return {
+      ...this.facts(),
+      contact: { lastOkMs: NOW_MS, unbrokenSinceMs: this.contactSinceMs },
+      index: indexes.index,
+      changes: this.changes ?? { everything: true, rules: true, vmKeys: new Set() },
+      last: this.last,
+    };
+  }
+
+  /** The snapshot without what is kept from change to change. */
+  facts(): Omit<Snapshot, "contact" | "index" | "changes" | "last"> {
     const leases = this.sources.get("leases");
     return {
       sources: Object.fromEntries(this.sources) as Snapshot["sources"],
-      contact: { lastOkMs: NOW_MS, unbrokenSinceMs: this.contactSinceMs },
       nodes: this.nodes,
       leases: this.leases,
       leaseAsOfMs: () => leases?.asOfMs ?? 0,
@@ -317,11 +329,8 @@ export class Cluster {
       policies: this.policies,
       topologies: this.topologies,
       fencings: this.fencings,
-      namespaces: new Map([["ns", {}]]),
+      namespaces: this.namespaces,
       kubeVirt: this.kubeVirt,
-      index: indexes.index,
-      changes: this.changes ?? { everything: true, rules: true, vmKeys: new Set() },
-      last: this.last,
     };
   }
 

@@ -144,6 +144,9 @@ const MUTATIONS: Record<string, Mutation> = {
     else world.cluster.policies.set("all", drawPolicy(draw));
     world.rulesChanged();
   },
+  "a namespace changes": (world, draw) => {
+    world.namespace("ns", draw.pick<Record<string, string>>({}, { tier: "prod" }));
+  },
   "KubeVirt is configured anew": (world, draw) => {
     const evictionStrategy = draw.pick(undefined, "LiveMigrate", "External");
     world.cluster.kubeVirt = { ...world.cluster.kubeVirt, evictionStrategy };

@@ -123,6 +123,12 @@ export class LiveWorld {
     return this;
   }
 
+  namespace(name: string, labels: Readonly<Record<string, string>>): this {
+    this.cluster.namespaces.set(name, labels);
+    this.#indexes.namespaceChanged(name, this.cluster.vms.keys());
+    return this;
+  }
+
   fencing(name: string, change: Partial<FencingFact> | undefined): this {
     const before = this.cluster.fencings.get(name);
     put(this.cluster.fencings, name, changed(before, change));
@@ -141,9 +147,8 @@ export class LiveWorld {
 
   snapshot(last: Conclusions | undefined, changes: Snapshot["changes"]): Snapshot {
     return {
-      ...this.cluster.snapshot(),
+      ...this.cluster.facts(),
       contact: { lastOkMs: this.nowMs, unbrokenSinceMs: this.cluster.contactSinceMs },
-      leaseAsOfMs: () => this.cluster.sources.get("leases")?.asOfMs ?? 0,
       index: this.#indexes.index,
       changes,
       last,

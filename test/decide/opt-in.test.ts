@@ -164,6 +164,16 @@ describe("what a turn looks at", () => {
     expect(stepsOf(world.rulesChanged().turn(), "ApplyProtection")).toHaveLength(2);
   });
 
+  it("is every VM of a namespace whose labels change", () => {
+    const prod = policy("all", { namespaceSelector: { matchLabels: { tier: "prod" } } });
+    const world = new LiveWorld(cluster(prod).vm("a", SELECTED).vm("b", SELECTED));
+    world.settle();
+    world.namespace("elsewhere", { tier: "prod" });
+    expect(stepsOf(world.turn(), "ApplyProtection")).toEqual([]);
+    world.namespace("ns", { tier: "prod" });
+    expect(stepsOf(world.turn(), "ApplyProtection")).toHaveLength(2);
+  });
+
   it("is looked at again until it is done: a write that failed is not forgotten", () => {
     const world = new LiveWorld(cluster(all).vm("a", SELECTED));
     expect(stepsOf(world.turn(), "ApplyProtection")).toHaveLength(1);

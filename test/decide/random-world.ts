@@ -276,7 +276,7 @@ export function drawPolicy(draw: Draw): OptInPolicyFact {
     resourceVersion: "1",
     generation: draw.pick(1, 2),
     precedence: 0,
-    namespaceSelector: {},
+    namespaceSelector: draw.pick({}, { matchLabels: { tier: "prod" } }),
     selector: draw.pick({ matchLabels: { ha: "yes" } }, {}),
     rules: {
       priority: 1,

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { stormLimit } from "../../src/decide/storm.ts";
 import type { DecisionPolicy } from "../../src/model/decision-policy.ts";
-import { Cluster, NOW_MS, refusalsOf, stepsOf } from "./builder.ts";
+import type { AttemptOutcome } from "../../src/model/fencing.ts";
+import { attempt, Cluster, NOW_MS, refusalsOf, stepsOf } from "./builder.ts";
 
 const LOST = { leaseSilentMs: 60_000, heartbeatSilentMs: 200_000 };
 const ISOLATED = { leaseSilentMs: 60_000, heartbeatSilentMs: 20_000 };
@@ -18,6 +19,22 @@ const shoots = (built: Cluster, stormMaxLost: DecisionPolicy["stormMaxLost"]): b
   expect(refusalsOf(plan, "node/n0").includes("StormHold")).toBe(step?.mayPowerOff === false);
   return step?.mayPowerOff;
 };
+
+/** `cluster(3)` with n1 fenced so long ago, and not back. */
+function shot(words: { agoMs: number; outcome?: AttemptOutcome; bootID?: string }): Cluster {
+  const { agoMs, outcome = "PoweredOff", bootID } = words;
+  const status = { phase: "Released" as const, attempts: [attempt({ outcome })] };
+  const proof = {
+    type: "PowerOff" as const,
+    bootID: "boot-n1-1",
+    observedAt: "2026-11-22T11:59:00.000Z",
+    detail: "",
+    attempt: 1,
+  };
+  return cluster(3)
+    .node("n1", bootID === undefined ? LOST : { bootID })
+    .fenced("n1", { ...status, proof }, { provenAtMs: NOW_MS - agoMs });
+}
 
 describe("a storm", () => {
   it.each([
@@ -42,14 +59,27 @@ describe("a storm", () => {
     expect(shoots(cluster(10).node("n1", ISOLATED).node("n2", ISOLATED), { percent: 20 })).toBe(false);
   });
 
-  it("does not count nodes that are proven off", () => {
-    const proven = cluster(10).node("n1", LOST).node("n2", LOST).fenced("n2", { phase: "Released" });
-    expect(shoots(proven, { percent: 20 })).toBe(true);
+  it("counts late nodes, since nodes that fell silent together are lost one after the other", () => {
+    const late = cluster(3).node("n1", { leaseSilentMs: 15_000 });
+    expect(shoots(late, { count: 1 })).toBe(false);
+    expect(shoots(late.node("n1"), { count: 1 })).toBe(true);
   });
 
-  it("does not count late nodes, nor those on their way back", () => {
-    const built = cluster(10).node("n1", { leaseSilentMs: 15_000 }).node("n2", { bootID: "2" }).fenced("n2");
-    expect(shoots(built, { count: 1 })).toBe(true);
+  it("is none while nodes are late and none is lost", () => {
+    const built = new Cluster()
+      .topology()
+      .node("n0", { leaseSilentMs: 15_000 })
+      .node("n1", { leaseSilentMs: 15_000 });
+    expect(built.decide({ stormMaxLost: { count: 1 } }).refusals).toEqual([]);
+  });
+
+  it.each([
+    ["counts a node that we powered off a moment ago", shot({ agoMs: 1_000 }), false],
+    ["not one that we powered off long ago", shot({ agoMs: 300_000 }), true],
+    ["not one that was off by itself", shot({ agoMs: 1_000, outcome: "AlreadyOff" }), true],
+    ["not one that is on its way back", shot({ agoMs: 1_000, bootID: "2" }), true],
+  ])("%s", (_what, built, expected) => {
+    expect(shoots(built, { count: 1 })).toBe(expected);
   });
 
   it.each([

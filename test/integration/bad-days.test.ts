@@ -1,53 +1,20 @@
-// Bad days: the API server goes away, fence devices answer wrongly or not at all, objects vanish in mid-failover, clocks
-// jump, too much is lost at once. The right answer is often to do nothing, and to say so.
+// Bad days: the API server goes away, nodes come back in mid-fence, objects vanish in mid-failover, clocks jump, too much is
+// lost at once. The right answer is often to do nothing, and to say so.
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { waitFor } from "../../lab/cluster/wait-for.ts";
-import type { BmcFaults } from "../../lab/bmc/bmc-faults.ts";
 import { LONG_MS } from "../support/holdfast-lab.ts";
 import { useOperatorRig } from "../support/operator-rig.ts";
 
 const rig = useOperatorRig({ nodes: 4 });
 
-/** What the issue asks to be survived. */
-const OUTAGE_MS = 120_000;
+const HOUR_MS = 3_600_000;
 
-describe("a fence device", () => {
-  test.each<readonly [string, Partial<BmcFaults>, RegExp]>([
-    ["refuses our password", { wrongPassword: true }, /^Denied$/],
-    ["is down", { down: true }, /^Unreachable$/],
-    ["answers that it did, and does nothing", { ignore: true }, /^(StillOn|TimedOut)$/],
-    ["refuses the request", { refuse: true }, /^Refused$/],
-    ["answers garbage", { garbage: true }, /^(Unreachable|Misconfigured|Refused|TimedOut|StillOn)$/],
-  ])(
-    "that %s: nothing is released, the ledger says why, and the fault's end is the VM's rescue",
-    async (_what, faults, outcome) => {
-      const [key = ""] = await rig().createRunning({ name: "vm", on: "node-3" });
-      await rig().startLeader();
-      await rig().bmcs.of("node-3").faults.set(faults);
-      rig().node("node-3").cutApi();
-      const fencing = await rig().untilFencing("node-3", "an attempt has failed", ({ status }) =>
-        (status?.attempts ?? []).some((one) => one.endedAt !== undefined),
-      );
-      expect(fencing.status?.attempts?.find((one) => one.endedAt !== undefined)?.outcome).toMatch(outcome);
-      expect(fencing.status?.proof).toBeUndefined();
-      expect(rig().cluster.oracle.history(key)).toHaveLength(1);
-      await rig().bmcs.of("node-3").faults.clear();
-      await rig().untilRestarted([key]);
-    },
-  );
-
-  test("that lies Off once is not believed: a second reading is taken before anything is released", async () => {
-    const [key = ""] = await rig().createRunning({ name: "vm", on: "node-3" });
-    await rig().startLeader();
-    await rig().bmcs.of("node-3").faults.set({ lieOff: 1 });
-    rig().node("node-3").cutApi();
-    await rig().untilRestarted([key]);
-    const [before, after] = rig().cluster.oracle.history(key);
-    expect(before?.end).toBe("powerLoss");
-    expect(after?.startedAtMs).toBeGreaterThan(before?.stoppedAtMs ?? Number.POSITIVE_INFINITY);
-  });
-});
+/**
+ * Nine times as long as a node's silence may last in this rig. `HOLDFAST_OUTAGE_S=120` makes it the two minutes that are
+ * promised.
+ */
+const OUTAGE_MS = Number(process.env["HOLDFAST_OUTAGE_S"] ?? 45) * 1_000;
 
 describe("in mid-fence", () => {
   test("a node that speaks again with the same boot ID is left alone, and its ledger is closed", async () => {
@@ -116,55 +83,51 @@ describe("in mid-failover", () => {
   });
 });
 
-test("wall clocks that jump by an hour move nobody to fence anything", async () => {
+test("a wall clock that jumps by an hour, back and forth, fences nothing, and a failover across it is measured", async () => {
   const [key = ""] = await rig().createRunning({ name: "vm", on: "node-1" });
   const { life } = await rig().startLeader();
   await rig().untilCondition(key, "Protected", "True");
+  const before = life.writes.length;
   for (const hours of [1, -1]) {
-    life.wallOffsetMs = hours * 3_600_000;
-    await sleep(7_000);
+    life.wallOffsetMs = hours * HOUR_MS;
+    // Longer than it takes to call a node lost.
+    await sleep(6_000);
   }
-  expect(rig().fencings("node-1")).toEqual([]);
-  expect(rig().cluster.oracle.history(key)).toHaveLength(1);
+  expect(life.writes.length - before).toBe(0);
+  // It jumps once more between the loss and the restart.
+  await rig().node("node-1").power.off();
+  await rig().untilFencing("node-1", "opened", () => true);
+  life.wallOffsetMs = 0;
+  await rig().untilRestarted([key]);
+  await rig().untilPromise(key, "told", ({ status }) => status?.outages?.length === 1);
+  expect(rig().cluster.oracle.history(key)).toHaveLength(2);
 });
 
 test("objects that nobody should write are skipped with a reason, and everything else goes on", async () => {
   const [key = ""] = await rig().createRunning({ name: "vm", on: "node-1" });
   const { operator } = await rig().startLeader();
   const { namespace } = rig();
-  await rig().admin.request({
-    method: "POST",
-    path: `/apis/kubevirt.io/v1/namespaces/${namespace}/virtualmachines`,
-    body: {
-      apiVersion: "kubevirt.io/v1",
-      kind: "VirtualMachine",
-      metadata: { name: "broken", namespace },
-      spec: {
-        runStrategy: "Halted",
-        template: { spec: { nodeSelector: 5, tolerations: "none", domain: {} } },
-      },
-    },
+  for (const object of strangeObjects(namespace)) onTestFinished(await create(object));
+  const { reflectors } = operator.world;
+  await waitFor("the VM that cannot be read is skipped", (saw) => {
+    saw([...reflectors.virtualMachines.skipped]);
+    return (
+      reflectors.virtualMachines.skipped.get(`${namespace}/broken`)?.includes("nodeSelector") || undefined
+    );
   });
-  await rig().admin.request({
-    method: "POST",
-    path: `/api/v1/namespaces/${namespace}/pods`,
-    body: {
-      metadata: { name: "stray", labels: { "kubevirt.io": "virt-launcher" } },
-      spec: { nodeName: "node-1", containers: [{ name: "c", image: "none" }] },
-    },
-  });
-  await rig().admin.request({
-    method: "PATCH",
-    path: "/api/v1/nodes/node-4",
-    contentType: "application/merge-patch+json",
-    body: { metadata: { annotations: { "kubevirt.io/heartbeat": "yesterday, I think" } } },
+  await waitFor("the promise for it says that there is none", () => {
+    const [accepted] = rig().view.protections.get(`${namespace}/broken`)?.status?.conditions ?? [];
+    return accepted?.reason === "VirtualMachineNotFound" || undefined;
   });
   await rig().node("node-1").power.off();
   await rig().untilRestarted([key]);
+  await rig().untilReturned("node-1");
   expect(operator.lastPlan?.notJudged).toBeUndefined();
-  expect(operator.world.reflectors.virtualMachines.skipped.get(`${namespace}/broken`)).toContain(
-    "nodeSelector",
-  );
+  expect(
+    rig()
+      .fencings("no-such-node")
+      .map(({ status }) => status?.phase ?? "Pending"),
+  ).not.toContain("Fenced");
 });
 
 describe("a storm", () => {
@@ -204,26 +167,109 @@ describe("a storm", () => {
   });
 });
 
-describe("the API server", () => {
-  test(
-    "gone for two minutes and back: nothing is fenced, nothing is lost, and a node that dies afterwards is dealt with",
-    async () => {
-      const keys = await rig().createRunning({ name: "a", on: "node-1" }, { name: "b", on: "node-2" });
-      await rig().startLeader();
-      await Promise.all(keys.map((key) => rig().untilCondition(key, "Protected", "True")));
-      await rig().cluster.controlPlane.stopApiServer();
-      await sleep(OUTAGE_MS);
-      await rig().cluster.controlPlane.startApiServer();
-      await rig().leader();
-      // Long enough for a verdict, if silence during the outage had counted.
-      await sleep(10_000);
-      expect(rig().fencings("node-1")).toEqual([]);
-      for (const key of keys) expect(rig().cluster.oracle.history(key)).toHaveLength(1);
-
-      await rig().node("node-1").power.off();
-      await rig().untilRestarted(keys.slice(0, 1));
-      expect(rig().cluster.oracle.history(keys[1] ?? "")).toHaveLength(1);
-    },
-    OUTAGE_MS + 180_000,
+test("the API server gone for a long while and back: nothing is fenced or lost but the node that died meanwhile", {
+  timeout: OUTAGE_MS + 180_000,
+}, async () => {
+  const [a = "", b = "", c = ""] = await rig().createRunning(
+    { name: "a", on: "node-1" },
+    { name: "b", on: "node-2" },
+    { name: "c", on: "node-3" },
   );
+  await rig().startLeader();
+  rig().startReplica();
+  for (const key of [a, b, c]) await rig().untilCondition(key, "Protected", "True");
+  const { controlPlane, oracle } = rig().cluster;
+  await controlPlane.stopApiServer();
+  await sleep(OUTAGE_MS / 2);
+  await rig().node("node-1").power.off();
+  await sleep(OUTAGE_MS / 2);
+  await controlPlane.startApiServer();
+  await rig().leader();
+  await rig().untilRestarted([a]);
+  await rig().untilReturned("node-1");
+  for (const node of ["node-2", "node-3", "node-4"]) {
+    expect(rig().fencings(node)).toEqual([]);
+    expect(rig().resets(node)).toEqual([]);
+  }
+  for (const key of [b, c]) expect(oracle.history(key)).toHaveLength(1);
+  // And one that dies now.
+  await rig().node("node-2").power.off();
+  await rig().untilRestarted([b]);
+  expect(oracle.history(c)).toHaveLength(1);
 });
+
+interface StrangeObject {
+  readonly path: string;
+  readonly body: Readonly<Record<string, unknown>> & {
+    readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> };
+  };
+}
+
+/** What other controllers, old versions and people leave behind: fields missing, of wrong types, or about nothing. */
+function strangeObjects(namespace: string): readonly StrangeObject[] {
+  const virtualMachine = (name: string, spec: object): StrangeObject => ({
+    path: `/apis/kubevirt.io/v1/namespaces/${namespace}/virtualmachines`,
+    body: { apiVersion: "kubevirt.io/v1", kind: "VirtualMachine", metadata: { name }, spec: { ...spec } },
+  });
+  const pod = (name: string, metadata: object, nodeName?: string): StrangeObject => ({
+    path: `/api/v1/namespaces/${namespace}/pods`,
+    body: {
+      metadata: { name, labels: { "kubevirt.io": "virt-launcher" }, ...metadata },
+      spec: { containers: [{ name: "c", image: "none" }], ...(nodeName === undefined ? {} : { nodeName }) },
+    },
+  });
+  const holdfast = (plural: string, kind: string, name: string, spec: object): StrangeObject => ({
+    path: `/apis/holdfast.dev/v1alpha1/${plural}`,
+    body: { apiVersion: "holdfast.dev/v1alpha1", kind, metadata: { name }, spec },
+  });
+  const template = { spec: { domain: {} } };
+  const owner = { apiVersion: "v1", kind: "ReplicaSet", name: "web", uid: "1" };
+  return [
+    virtualMachine("broken", {
+      runStrategy: "Halted",
+      template: { spec: { nodeSelector: 5, tolerations: "none", domain: {} } },
+    }),
+    virtualMachine("old-style", { running: false, template }),
+    holdfast(`namespaces/${namespace}/havirtualmachines`, "HAVirtualMachine", "broken", {
+      virtualMachineName: "broken",
+    }),
+    pod("stray", {}, "node-1"),
+    pod("adopted", { ownerReferences: [owner], annotations: { "kubevirt.io/domain": "" } }, "node-1"),
+    pod("of-nobody", { labels: { "kubevirt.io": "hotplug-disk" } }, "node-1"),
+    // A node that never had a kubelet, and its Lease that was never renewed.
+    { path: "/api/v1/nodes", body: { metadata: { name: "paper-node" } } },
+    {
+      path: "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases",
+      body: { metadata: { name: "paper-node" }, spec: {} },
+    },
+    // Fencings of nodes that do not exist, or no longer as they were.
+    holdfast("nodefencings", "NodeFencing", "of-nothing", fencingOf("no-such-node")),
+    holdfast("nodefencings", "NodeFencing", "of-another-life", fencingOf("node-2")),
+  ];
+}
+
+function fencingOf(nodeName: string): object {
+  const at = "2026-01-01T00:00:00.000Z";
+  return {
+    nodeName,
+    nodeUID: "00000000-0000-0000-0000-000000000000",
+    bootID: "another-boot",
+    reason: "Requested",
+    message: "",
+    detectedAt: at,
+    lastSeenAt: at,
+  };
+}
+
+/** Creates the object. Answers how to take it away again. */
+async function create({ path, body }: StrangeObject): Promise<() => Promise<void>> {
+  const created = await rig().admin.request({ method: "POST", path, body });
+  expect(created, `${path} ${body.metadata.name}`).toMatchObject({ ok: true });
+  return async () => {
+    await rig().admin.request({
+      method: "DELETE",
+      path: `${path}/${body.metadata.name}`,
+      body: { gracePeriodSeconds: 0 },
+    });
+  };
+}
