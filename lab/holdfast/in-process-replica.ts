@@ -1,6 +1,6 @@
 // A replica of the operator inside this process: for tests that watch it closely, or stop it in the middle of a write.
 import { createHttpTransport } from "../../src/kube/http-transport.ts";
-import type { OpenDevice } from "../../src/act/device-access.ts";
+import type { OpenDevice } from "../../src/act/open-device.ts";
 import type { ApiTransport } from "../../src/kube/transport.ts";
 import type { Clock } from "../../src/model/clock.ts";
 import type { DecisionPolicy } from "../../src/model/decision-policy.ts";

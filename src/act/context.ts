@@ -3,11 +3,11 @@ import type { ApiOutcome } from "../kube/transport.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import type { DecisionPolicy } from "../model/decision-policy.ts";
 import type { SourceName } from "../model/snapshot.ts";
-import { openDevice, type OpenDevice } from "./device-access.ts";
 import { EventRecorder } from "./event-recorder.ts";
 import { FreshNodes } from "./fresh-nodes.ts";
 import type { Caller } from "./guarded-request.ts";
 import type { LogPort } from "./log-port.ts";
+import { createDeviceOpener, type OpenDevice } from "./open-device.ts";
 
 /** The kinds of objects that we write and that observe also watches. */
 export type OwnWritable = Extract<
@@ -68,7 +68,7 @@ export interface ActContext extends ActPorts {
 export function createActContext(ports: ActPorts): ActContext {
   return {
     ...ports,
-    openDevice: ports.openDevice ?? openDevice,
+    openDevice: ports.openDevice ?? createDeviceOpener(),
     nodes: new FreshNodes(ports),
     events: new EventRecorder(ports),
   };

@@ -1,29 +1,35 @@
 // From a fencing level to a device that can be asked: credentials, certificates and the node itself, all read anew.
-import { z } from "zod";
 import { renderTemplate } from "../api/node-template.ts";
-import type { Clock } from "../model/clock.ts";
-import type { FencingLevel, RedfishSettings, SecretKeyRef } from "../model/fencing.ts";
+import type {
+  DeviceSettings,
+  FenceAgentSettings,
+  PowerMethod,
+  RedfishSettings,
+  SecretKeyRef,
+  SecretRef,
+} from "../model/fencing.ts";
 import type { AttemptEnd } from "./fencing-attempt.ts";
-import type { FenceDevice, SystemIdentity } from "./fence/fence-device.ts";
+import type { FenceAgentAccess } from "./fence/fence-agent-access.ts";
+import type { SystemIdentity } from "./fence/fence-device.ts";
 import type { RedfishAccess } from "./fence/redfish-access.ts";
-import { RedfishService } from "./fence/redfish.ts";
 import { compareSystemUUID } from "./fence/system-identity.ts";
 import type { FreshNode, FreshNodes } from "./fresh-nodes.ts";
-import { type Caller, type Effect, type EffectFailure, send } from "./guarded-request.ts";
-import { corePath } from "./resource-path.ts";
+import type { EffectFailure } from "./guarded-request.ts";
+import { oneLine, SecretReader, type SecretSource } from "./secret-reader.ts";
 
-/** How to reach one node's device; one member for each method. */
-type DeviceAccess = { readonly method: "Redfish"; readonly redfish: RedfishAccess };
+/** How to reach one device of one node; one member for each method. */
+type SingleAccess =
+  | { readonly method: "Redfish"; readonly redfish: RedfishAccess }
+  | { readonly method: "FenceAgent"; readonly fenceAgent: FenceAgentAccess };
 
-export type OpenDevice = (access: DeviceAccess, clock: Clock) => FenceDevice;
-
-/** Opens the real device. Nothing is sent before it is asked something. */
-export const openDevice: OpenDevice = (access, clock) => new RedfishService(access.redfish, { clock }).open();
+/** How to reach what cuts one node: one device, or several that only count together. */
+export type DeviceAccess =
+  | SingleAccess
+  | { readonly method: "AllOf"; readonly devices: readonly (SingleAccess & { readonly name: string })[] };
 
 /** What readies a level for use on one node. */
-export interface AccessSource extends Caller {
+export interface AccessSource extends SecretSource {
   readonly nodes: FreshNodes;
-  readonly namespace: string;
 }
 
 export interface ReadiedAccess {
@@ -39,26 +45,27 @@ export interface NoAccess {
   readonly failure?: EffectFailure;
 }
 
-const secretData = z.object({ data: z.record(z.string(), z.string()).default({}) });
+/** Everything that was read for one level and one node. */
+interface Readings {
+  readonly node: FreshNode;
+  readonly secrets: SecretReader;
+}
 
 /** Reads everything that the level needs to reach this node's device, concurrently and nothing from memory. */
 export async function readAccess(
   source: AccessSource,
-  level: FencingLevel,
+  level: PowerMethod,
   nodeName: string,
 ): Promise<ReadiedAccess | NoAccess> {
-  const { redfish } = level;
-  const [node, credentials, ca] = await Promise.all([
+  const secrets = new SecretReader(source);
+  const [node, secretFailure] = await Promise.all([
     source.nodes.read(nodeName),
-    readSecret(source, redfish.credentialsSecret),
-    redfish.caSecret === undefined ? undefined : readSecret(source, redfish.caSecret),
+    secrets.readAll(secretsOf(level)),
   ]);
   if (!node.ok) return noNode(nodeName, node);
-  if (!credentials.ok) return noSecret(credentials);
-  if (ca !== undefined && !ca.ok) return noSecret(ca);
-  const caPem = redfish.caSecret === undefined ? undefined : caOf(redfish.caSecret, ca?.value ?? {});
-  if (caPem !== undefined && "end" in caPem) return caPem;
-  return redfishAccess(redfish, node.value, { secret: credentials.value, caPem: caPem?.pem });
+  if (secretFailure !== undefined) return noSecret(secretFailure);
+  const access = accessOf(level, { node: node.value, secrets });
+  return "ok" in access ? access : { ok: true, access, node: node.value };
 }
 
 /**
@@ -70,64 +77,91 @@ export function wrongSystem(identity: SystemIdentity, node: FreshNode): string |
   return `the device speaks of system UUID ${identity.uuid}, while ${node.name} reports ${node.systemUUID}: the address leads to another machine`;
 }
 
-function redfishAccess(
-  settings: RedfishSettings,
-  node: FreshNode,
-  parts: { readonly secret: Readonly<Record<string, string>>; readonly caPem: string | undefined },
-): ReadiedAccess | NoAccess {
-  const address = renderTemplate(settings.address, node);
-  if (!address.ok)
-    return misconfigured(`address needs ${address.missing.join(", ")}, which ${node.name} has not`);
-  const systemId = settings.systemId === undefined ? undefined : renderTemplate(settings.systemId, node);
-  if (systemId?.ok === false) {
-    return misconfigured(`systemId needs ${systemId.missing.join(", ")}, which ${node.name} has not`);
+function secretsOf(level: PowerMethod): readonly SecretRef[] {
+  const refs = (settings: DeviceSettings): readonly (SecretRef | undefined)[] =>
+    settings.method === "Redfish"
+      ? [settings.redfish.credentialsSecret, settings.redfish.caSecret]
+      : [settings.fenceAgent.parametersSecret, settings.fenceAgent.caSecret];
+  const all = level.method === "AllOf" ? level.devices.flatMap(refs) : refs(level);
+  return all.filter((ref) => ref !== undefined);
+}
+
+function accessOf(level: PowerMethod, readings: Readings): DeviceAccess | NoAccess {
+  if (level.method !== "AllOf") return singleAccess(level, readings);
+  const devices: (SingleAccess & { readonly name: string })[] = [];
+  for (const device of level.devices) {
+    const access = singleAccess(device, readings);
+    if ("ok" in access) {
+      const answer = `device ${device.name}: ${access.end.answer}`;
+      return { ...access, end: { ...access.end, answer } };
+    }
+    devices.push({ ...access, name: device.name });
   }
-  const username = oneLine(parts.secret["username"]);
-  const password = oneLine(parts.secret["password"]);
+  return { method: "AllOf", devices };
+}
+
+function singleAccess(settings: DeviceSettings, readings: Readings): SingleAccess | NoAccess {
+  switch (settings.method) {
+    case "Redfish":
+      return redfishAccess(settings.redfish, readings);
+    case "FenceAgent":
+      return fenceAgentAccess(settings.fenceAgent, readings);
+  }
+}
+
+function redfishAccess(settings: RedfishSettings, { node, secrets }: Readings): SingleAccess | NoAccess {
+  const address = renderTemplate(settings.address, node);
+  if (!address.ok) return lacking("address", address.missing, node);
+  const systemId = settings.systemId === undefined ? undefined : renderTemplate(settings.systemId, node);
+  if (systemId?.ok === false) return lacking("systemId", systemId.missing, node);
+  const credentials = secrets.valuesOf(settings.credentialsSecret);
+  const username = oneLine(credentials["username"]);
+  const password = oneLine(credentials["password"]);
   if (username === "" || password === "") {
     return misconfigured(
       `Secret ${settings.credentialsSecret.name} must hold the keys username and password`,
     );
   }
+  const ca = caOf(settings.caSecret, secrets);
+  if ("ok" in ca) return ca;
   const redfish: RedfishAccess = {
     address: address.value,
     ...(systemId === undefined ? {} : { systemId: systemId.value }),
     username,
     password,
-    ...(parts.caPem === undefined ? {} : { caPem: parts.caPem }),
+    ...ca,
     insecureSkipVerify: settings.insecureSkipVerify,
     auth: settings.auth,
   };
-  return { ok: true, access: { method: "Redfish", redfish }, node };
+  return { method: "Redfish", redfish };
 }
 
-/** A Secret made from a file ends in the file's last line break, which no BMC has in its password. */
-function oneLine(value: string | undefined): string {
-  return (value ?? "").replace(/\r?\n$/, "");
+function fenceAgentAccess(
+  settings: FenceAgentSettings,
+  { node, secrets }: Readings,
+): SingleAccess | NoAccess {
+  const parameters: Record<string, string> = {};
+  for (const [name, template] of Object.entries(settings.parameters)) {
+    const rendered = renderTemplate(template, node);
+    if (!rendered.ok) return lacking(`parameter ${name}`, rendered.missing, node);
+    parameters[name] = rendered.value;
+  }
+  const ca = caOf(settings.caSecret, secrets);
+  if ("ok" in ca) return ca;
+  const secret = settings.parametersSecret === undefined ? {} : secrets.valuesOf(settings.parametersSecret);
+  const secretParameters = Object.fromEntries(
+    Object.entries(secret).map(([name, value]) => [name, oneLine(value)]),
+  );
+  return {
+    method: "FenceAgent",
+    fenceAgent: { agent: settings.agent, parameters, secretParameters, ...ca },
+  };
 }
 
-async function readSecret(
-  source: AccessSource,
-  ref: { readonly name: string; readonly namespace: string | undefined },
-): Promise<Effect<Readonly<Record<string, string>>>> {
-  const namespace = ref.namespace ?? source.namespace;
-  const read = await send<unknown>(source, { method: "GET", path: corePath(namespace, "secrets", ref.name) });
-  if (!read.ok) return { ...read, message: `Secret ${namespace}/${ref.name}: ${read.message}` };
-  const parsed = secretData.safeParse(read.value);
-  const data = parsed.success ? parsed.data.data : {};
-  const texts = Object.entries(data).map(([key, value]) => [
-    key,
-    Buffer.from(value, "base64").toString("utf8"),
-  ]);
-  return { ok: true, value: Object.fromEntries(texts) as Record<string, string> };
-}
-
-function caOf(
-  ref: SecretKeyRef,
-  secret: Readonly<Record<string, string>>,
-): { readonly pem: string } | NoAccess {
-  const pem = secret[ref.key];
-  return pem ? { pem } : misconfigured(`Secret ${ref.name} has no key ${ref.key}`);
+function caOf(ref: SecretKeyRef | undefined, secrets: SecretReader): { readonly caPem?: string } | NoAccess {
+  if (ref === undefined) return {};
+  const caPem = secrets.valuesOf(ref)[ref.key];
+  return caPem ? { caPem } : misconfigured(`Secret ${ref.name} has no key ${ref.key}`);
 }
 
 function noNode(nodeName: string, failure: EffectFailure): NoAccess {
@@ -142,6 +176,10 @@ function noSecret(failure: EffectFailure): NoAccess {
   const needsAPerson = failure.kind === "notFound" || failure.kind === "denied" || failure.kind === "invalid";
   const outcome = needsAPerson ? "Misconfigured" : "Abandoned";
   return { ok: false, end: { outcome, answer: failure.message }, failure };
+}
+
+function lacking(what: string, missing: readonly string[], node: FreshNode): NoAccess {
+  return misconfigured(`${what} needs ${missing.join(", ")}, which ${node.name} has not`);
 }
 
 function misconfigured(answer: string): NoAccess {

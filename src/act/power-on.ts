@@ -48,7 +48,7 @@ async function switchOn(target: Target, context: ActContext): Promise<PerformedS
   if (!before.ok) return ended("refused", before.message);
   const wrong = wrongSystem(before.identity, target.node);
   if (wrong !== undefined) return ended("refused", wrong);
-  if (before.state !== "Off") return ended("unchanged", `the device says ${before.state}`);
+  if (before.state !== "Off") return ended("unchanged", `the device says ${before.mixed ?? before.state}`);
   if (!context.leadership.valid()) return ended("stale", "leadership has ended");
   const answer = await target.device.requestOn(callOf(target));
   context.log.info(
@@ -63,8 +63,8 @@ async function untilOn(target: Target, said: string, context: ActContext): Promi
   let last = said;
   while (!target.deadline.signal.aborted) {
     const reading = await readState(target);
-    if (reading.ok && reading.state === "On") return DONE;
-    last = reading.ok ? `the device says ${reading.state}` : reading.message;
+    if (reading.ok && reading.state === "On" && reading.mixed === undefined) return DONE;
+    last = reading.ok ? `the device says ${reading.mixed ?? reading.state}` : reading.message;
     await pause(context.clock, POLL_MS, target.deadline.signal);
   }
   if (!context.leadership.valid()) return ended("stale", "leadership has ended");

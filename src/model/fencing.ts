@@ -9,24 +9,59 @@ export interface SecretKeyRef {
   readonly key: string;
 }
 
+export interface SecretRef {
+  readonly name: string;
+  /** Undefined: the operator's own. */
+  readonly namespace: string | undefined;
+}
+
 /** How to reach a Redfish service; `address` and `systemId` may hold `${node.…}` templates. */
 export interface RedfishSettings {
   readonly address: string;
   readonly systemId: string | undefined;
   readonly auth: "Auto" | "Session" | "Basic";
-  readonly credentialsSecret: { readonly name: string; readonly namespace: string | undefined };
+  readonly credentialsSecret: SecretRef;
   readonly caSecret: SecretKeyRef | undefined;
   readonly insecureSkipVerify: boolean;
 }
 
-export interface FencingLevel {
+/** Which fence agent to run with which parameters; their values may hold `${node.…}` templates. */
+export interface FenceAgentSettings {
+  /** Name of the program, without a path. */
+  readonly agent: string;
+  readonly parameters: Readonly<Record<string, string>>;
+  /** Each key of this Secret is a parameter. */
+  readonly parametersSecret: SecretRef | undefined;
+  readonly caSecret: SecretKeyRef | undefined;
+}
+
+/** A method that speaks to one device with a power state that can be read. */
+export type DeviceSettings =
+  | { readonly method: "Redfish"; readonly redfish: RedfishSettings }
+  | { readonly method: "FenceAgent"; readonly fenceAgent: FenceAgentSettings };
+
+export type NamedDevice = DeviceSettings & { readonly name: string };
+
+/**
+ * Methods that cut power and read it back. `AllOf`: every one of the devices is switched off, and only all of them
+ * together count.
+ */
+export type PowerMethod =
+  | DeviceSettings
+  | { readonly method: "AllOf"; readonly devices: readonly NamedDevice[] };
+
+/** What a level does, with the settings for it. */
+export type LevelMethod = PowerMethod;
+
+/** How patiently a level is tried. */
+export interface LevelLimits {
   readonly name: string;
-  readonly method: "Redfish";
   readonly timeoutMs: number;
   readonly retries: number;
   readonly backoffMs: number;
-  readonly redfish: RedfishSettings;
 }
+
+export type FencingLevel = LevelLimits & LevelMethod;
 
 export interface FencingTopologyFact {
   readonly name: string;

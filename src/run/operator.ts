@@ -2,7 +2,7 @@
 import { createActContext, type ActContext } from "../act/context.ts";
 import type { LogPort } from "../act/log-port.ts";
 import type { PerformedStep } from "../act/outcome.ts";
-import type { OpenDevice } from "../act/device-access.ts";
+import type { OpenDevice } from "../act/open-device.ts";
 import { identityOf, performStep, priorityOf, queueKeyOf } from "../act/performer.ts";
 import { decide } from "../decide/decide.ts";
 import type { ApiTransport } from "../kube/transport.ts";

@@ -24,7 +24,7 @@ export const EPOCH = 7;
 const SILENT_MS = 60_000;
 const LOST_AFTER_MS = 25_000;
 
-export const LEVEL: FencingLevel = {
+export const LEVEL: Extract<FencingLevel, { method: "Redfish" }> = {
   name: "bmc",
   method: "Redfish",
   timeoutMs: 60_000,

@@ -2,7 +2,12 @@
 import { defaultPolicy } from "../../src/config.ts";
 import { decide } from "../../src/decide/decide.ts";
 import type { DecisionPolicy } from "../../src/model/decision-policy.ts";
-import type { FencingFact, FencingStatus, FencingTopologyFact } from "../../src/model/fencing.ts";
+import type {
+  FencingFact,
+  FencingStatus,
+  FencingTopologyFact,
+  LevelLimits,
+} from "../../src/model/fencing.ts";
 import type { NodeFact, NodeLeaseFact, Taint } from "../../src/model/node.ts";
 import { OUR_TAINT_VALUE, OUT_OF_SERVICE_TAINT } from "../../src/model/node.ts";
 import type { Plan, Step } from "../../src/model/plan.ts";
@@ -339,7 +344,7 @@ export class Cluster {
   }
 }
 
-export function level(name: string, change: Partial<FencingTopologyFact["levels"][number]> = {}) {
+export function level(name: string, change: Partial<LevelLimits> = {}) {
   return {
     name,
     method: "Redfish" as const,

@@ -1,6 +1,6 @@
 // What one in-process replica lives by: its clock, its way to the API server, its fence devices. All of it can stop dead at
 // one instant, as with SIGKILL, or lose the API server alone; and every request it made is kept.
-import { openDevice, type OpenDevice } from "../../src/act/device-access.ts";
+import { createDeviceOpener, type OpenDevice } from "../../src/act/open-device.ts";
 import type { DeviceCall, FenceDevice, ReadCall } from "../../src/act/fence/fence-device.ts";
 import {
   type ApiFailure,
@@ -106,7 +106,8 @@ export class ReplicaLife {
     };
   }
 
-  readonly openDevice: OpenDevice = (access, clock) => this.#mortalDevice(openDevice(access, clock));
+  readonly #openReal = createDeviceOpener();
+  readonly openDevice: OpenDevice = (access, clock) => this.#mortalDevice(this.#openReal(access, clock));
 
   transport(inner: ApiTransport): ApiTransport {
     this.#inner = inner;

@@ -58,6 +58,8 @@ export interface ReadPower {
   readonly identity: SystemIdentity;
   /** Why `requestOff` would be useless although the state can be read; absent where nothing speaks against it. */
   readonly obstacle?: string;
+  /** The states of several devices, where they differ; `state` is then the one furthest from Off. */
+  readonly mixed?: string;
 }
 
 export type PowerReading = ReadPower | DeviceFailure;

@@ -2,7 +2,17 @@
 import { durationMs } from "../../api/duration.ts";
 import { type FencingTopology, fencingTopology } from "../../api/fencing-topology.ts";
 import { nodeFencing } from "../../api/node-fencing.ts";
-import type { FencingFact, FencingLevel, FencingTopologyFact } from "../../model/fencing.ts";
+import type {
+  DeviceSettings,
+  FenceAgentSettings,
+  FencingFact,
+  FencingLevel,
+  FencingTopologyFact,
+  LevelMethod,
+  NamedDevice,
+  RedfishSettings,
+  SecretRef,
+} from "../../model/fencing.ts";
 import { type Reading, type ReadingContext, readWith } from "./reading.ts";
 
 type Level = FencingTopology["spec"]["levels"][number];
@@ -23,36 +33,77 @@ export function readTopology(raw: unknown): Reading<FencingTopologyFact> {
 }
 
 function levelOf(level: Level): readonly FencingLevel[] {
-  const { redfish } = level;
+  const method = methodOf(level);
   // The schema ties the method to its settings; a level without them cannot be used.
-  if (redfish === undefined) return [];
+  if (method === undefined) return [];
   return [
     {
       name: level.name,
-      method: level.method,
       timeoutMs: durationMs(level.timeout),
       retries: level.retries,
       backoffMs: durationMs(level.backoff),
-      redfish: {
-        address: redfish.address,
-        systemId: redfish.systemId,
-        auth: redfish.auth,
-        credentialsSecret: {
-          name: redfish.credentialsSecretRef.name,
-          namespace: redfish.credentialsSecretRef.namespace,
-        },
-        caSecret:
-          redfish.tls?.caSecretRef === undefined
-            ? undefined
-            : {
-                name: redfish.tls.caSecretRef.name,
-                namespace: redfish.tls.caSecretRef.namespace,
-                key: redfish.tls.caSecretRef.key,
-              },
-        insecureSkipVerify: redfish.tls?.insecureSkipVerify ?? false,
-      },
+      ...method,
     },
   ];
+}
+
+function methodOf(level: Level): LevelMethod | undefined {
+  switch (level.method) {
+    case "Redfish":
+    case "FenceAgent":
+      return deviceOf(level.method, level);
+    case "AllOf":
+      return allOf(level.devices ?? []);
+  }
+}
+
+/** A level that has lost one of its devices is no level: less than all of them proves nothing. */
+function allOf(written: NonNullable<Level["devices"]>): LevelMethod | undefined {
+  const devices = written.flatMap((device): readonly NamedDevice[] => {
+    const settings = deviceOf(device.method, device);
+    return settings === undefined ? [] : [{ name: device.name, ...settings }];
+  });
+  return devices.length < 2 || devices.length < written.length ? undefined : { method: "AllOf", devices };
+}
+
+type WrittenSettings = Pick<Level, "redfish" | "fenceAgent">;
+
+function deviceOf(method: DeviceSettings["method"], settings: WrittenSettings): DeviceSettings | undefined {
+  const { redfish, fenceAgent } = settings;
+  switch (method) {
+    case "Redfish":
+      return redfish && { method, redfish: redfishOf(redfish) };
+    case "FenceAgent":
+      return fenceAgent && { method, fenceAgent: fenceAgentOf(fenceAgent) };
+  }
+}
+
+function redfishOf(redfish: NonNullable<Level["redfish"]>): RedfishSettings {
+  return {
+    address: redfish.address,
+    systemId: redfish.systemId,
+    auth: redfish.auth,
+    credentialsSecret: secretOf(redfish.credentialsSecretRef),
+    caSecret: redfish.tls?.caSecretRef && secretKeyOf(redfish.tls.caSecretRef),
+    insecureSkipVerify: redfish.tls?.insecureSkipVerify ?? false,
+  };
+}
+
+function fenceAgentOf(fenceAgent: NonNullable<Level["fenceAgent"]>): FenceAgentSettings {
+  return {
+    agent: fenceAgent.agent,
+    parameters: fenceAgent.parameters,
+    parametersSecret: fenceAgent.parametersSecretRef && secretOf(fenceAgent.parametersSecretRef),
+    caSecret: fenceAgent.tls && secretKeyOf(fenceAgent.tls.caSecretRef),
+  };
+}
+
+function secretOf(ref: { readonly name: string; readonly namespace?: string }): SecretRef {
+  return { name: ref.name, namespace: ref.namespace };
+}
+
+function secretKeyOf(ref: { readonly name: string; readonly namespace?: string; readonly key: string }) {
+  return { ...secretOf(ref), key: ref.key };
 }
 
 /** Reads a NodeFencing. One without a status has been intended and not begun. */
