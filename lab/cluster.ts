@@ -1,4 +1,5 @@
 // The whole lab in one call: real control plane, KubeVirt, simulated nodes and storage, and the oracle.
+import { createHttpTransport } from "../src/kube/http-transport.ts";
 import { ClusterView } from "./cluster/cluster-view.ts";
 import { vmManifest, type VmRequest } from "./cluster/vm-manifest.ts";
 import { DEFAULT_WAIT_MS, waitFor } from "./cluster/wait-for.ts";
@@ -89,7 +90,9 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
 
 function startFleet(controlPlane: ControlPlane, oracle: Oracle, options: ClusterOptions): Fleet {
   const fleet = new Fleet({
-    controlPlane,
+    connect: (identity, userAgent) =>
+      createHttpTransport(controlPlane.kubeConfigFor(identity), { userAgent }),
+    kubeletVersion: controlPlane.version,
     witness: oracle,
     csiDrivers: [CSI_DRIVER],
     ...(options.delays ? { delays: options.delays } : {}),

@@ -1,5 +1,6 @@
 // Small forms of API calls for the lab: an unexpected failure is a bug of the lab and throws with its reason.
 import type { ApiOutcome, ApiTransport } from "../../src/kube/transport.ts";
+import { labTime, sleep } from "../lab-time.ts";
 
 /** Field manager of everything the lab applies. */
 const FIELD_MANAGER = "holdfast-lab";
@@ -50,18 +51,13 @@ export async function until<T>(
   timeoutMs: number,
   check: () => Promise<T | undefined> | T | undefined,
 ): Promise<T> {
-  const endMs = performance.now() + timeoutMs;
+  const endMs = labTime.nowMs() + timeoutMs;
   for (;;) {
     const value = await check();
     if (value !== undefined) return value;
-    if (performance.now() >= endMs) throw new Error(`${what}: not within ${timeoutMs} ms`);
+    if (labTime.nowMs() >= endMs) throw new Error(`${what}: not within ${timeoutMs} ms`);
     await sleep(POLL_MS);
   }
 }
 
 const POLL_MS = 50;
-
-/** Waits in real time. */
-export function sleep(delayMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, delayMs));
-}

@@ -48,9 +48,8 @@ export class ControllerView {
   readonly #kubeVirts: Informer<KubeVirtObject>;
 
   constructor(api: ApiTransport) {
-    const withStatus = (object: { status?: unknown }) => {
-      object.status ??= {};
-    };
+    const withStatus = <T extends { status: object }>(object: T): T =>
+      (object as { status?: object }).status === undefined ? { ...object, status: {} } : object;
     this.vms = new Informer<VirtualMachine>(api, {
       path: `${KUBEVIRT_API}/virtualmachines`,
       complete: withStatus,

@@ -1,6 +1,6 @@
 // A local copy of one resource in all namespaces, kept by list and watch, with the answers to one's own writes mixed in.
 import { type ApiStream, type ApiTransport, StreamBroken } from "../../src/kube/transport.ts";
-import { sleep } from "./calls.ts";
+import { sleep } from "../lab-time.ts";
 import { type KubeObject, keyOf } from "./objects.ts";
 
 /** Pause before listing again after a failure; client-go starts at 0.8 s. */
@@ -21,8 +21,8 @@ interface WatchEvent {
 interface InformerOptions<T> {
   /** Path of the list over all namespaces. */
   readonly path: string;
-  /** Fills in what an object may lack, in place. */
-  readonly complete?: (object: T) => void;
+  /** Fills in what an object may lack, on a copy. */
+  readonly complete?: (object: T) => T;
   /** Objects can be asked for by this value of theirs, for instance the UID of their controller. */
   readonly indexBy?: (object: T) => string | undefined;
 }
@@ -141,7 +141,8 @@ export class Informer<T extends KubeObject> {
     }
   }
 
-  #set(object: T): void {
+  #set(given: T): void {
+    const object = this.#options.complete?.(given) ?? given;
     const key = keyOf(object);
     const before = this.#objects.get(key);
     if (before && before.metadata.uid !== object.metadata.uid) {
@@ -150,7 +151,6 @@ export class Informer<T extends KubeObject> {
       // Versions of one object are comparable numbers (Kubernetes guarantees it since 1.35).
       return;
     }
-    this.#options.complete?.(object);
     this.#objects.set(key, object);
     this.#reindex(key, before, object);
     for (const listener of this.#listeners) {

@@ -1,5 +1,6 @@
 // The acts a migration's phase asks for: target pod, time-outs, hand-off, abort, marking a failure on the VMI. Origin:
 // KubeVirt pkg/virt-controller/watch/migration/migration.go sync (facts 3.3, 9.5).
+import { labTime } from "../lab-time.ts";
 import { type ControllerView, vmiKeyOf } from "./controller-view.ts";
 import { targetPod } from "./launcher-pod.ts";
 import { migrationBackoffLeftMs } from "./migration-backoff.ts";
@@ -107,7 +108,7 @@ export class MigrationSync {
   async #createTarget(key: string, migration: Migration, vmi: VirtualMachineInstance): Promise<void> {
     const sourcePod = currentPodOf(vmi, this.#view.podsOf(vmi));
     if (!sourcePod) return;
-    const waitMs = migrationBackoffLeftMs(migration, this.#view.migrationsOf(keyOf(vmi)), Date.now());
+    const waitMs = migrationBackoffLeftMs(migration, this.#view.migrationsOf(keyOf(vmi)), labTime.wallMs());
     if (waitMs > 0) return this.#askAgain(key, waitMs, RUNNING_PRIORITY);
     const priority = queuePriorityOf(migration);
     const refusal = slotRefusal(this.#view, vmi);
@@ -149,7 +150,7 @@ export class MigrationSync {
 
   async #enforcePendingTimeout(key: string, migration: Migration, pod: Pod): Promise<void> {
     if (pod.status?.phase !== "Pending" || pod.metadata.deletionTimestamp !== undefined) return;
-    const leftMs = pendingLeftMs(migration, pod, Date.now());
+    const leftMs = pendingLeftMs(migration, pod, labTime.wallMs());
     if (leftMs > 0) return this.#askAgain(key, leftMs, RUNNING_PRIORITY);
     await this.#writes.deletePod(pod);
     this.#writes.event(migration, {

@@ -1,5 +1,6 @@
 // Notices virt-handlers that have gone silent: takes their node out of scheduling and fails VMIs whose pods are not alive.
 // Origin: KubeVirt pkg/virt-controller/watch/node/node.go (facts 2.2).
+import { labTime } from "../lab-time.ts";
 import type { ControllerView } from "./controller-view.ts";
 import { ANNOTATION, LABEL } from "./names.ts";
 import { isPodDown } from "./object-state.ts";
@@ -59,17 +60,20 @@ export class NodeController {
   #lookAgain(name: string): void {
     if (this.#lookAhead.has(name)) return;
     this.#lookAhead.add(name);
-    setTimeout(() => {
+    const look = () => {
       this.#lookAhead.delete(name);
       this.#queue.add(name);
-    }, this.#options.recheckMs).unref();
+    };
+    labTime.after(this.#options.recheckMs, look, "idle");
   }
 
   /** A node without the annotation counts as responsive, a Node object that is gone does not. */
   #isSilent(node: Node | undefined): boolean {
     if (!node) return true;
     const heartbeat = node.metadata.annotations?.[ANNOTATION.heartbeat];
-    return heartbeat !== undefined && Date.parse(heartbeat) < Date.now() - this.#options.heartbeatTimeoutMs;
+    return (
+      heartbeat !== undefined && Date.parse(heartbeat) < labTime.wallMs() - this.#options.heartbeatTimeoutMs
+    );
   }
 
   /** A Terminating pod whose last word was "running" counts as alive: its VMI stays Running for ever (facts 2.2). */

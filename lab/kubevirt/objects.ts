@@ -1,4 +1,5 @@
 // The parts of Kubernetes and KubeVirt objects that KubeVirt's controllers read and write; unread members stay untouched.
+import { labTime } from "../lab-time.ts";
 
 export interface ObjectMeta {
   name: string;
@@ -243,6 +244,6 @@ export function controllerUidOf(object: KubeObject): string | undefined {
 }
 
 /** `metav1.Time`: whole seconds. */
-export function timestamp(wallMs: number = Date.now()): string {
+export function timestamp(wallMs: number = labTime.wallMs()): string {
   return `${new Date(wallMs).toISOString().slice(0, 19)}Z`;
 }

@@ -1,5 +1,6 @@
 // KubeVirt's control plane in miniature: own CRDs, virt-api's webhooks and verbs, virt-controller's controllers. A model for
 // tests, faithful where the facts speak. docs/stand-in.md lists what differs from the real one.
+import type { ApiTransport } from "../../src/kube/transport.ts";
 import type { ControlPlane } from "../control-plane/start.ts";
 import { ControllerView } from "./controller-view.ts";
 import { standInCrds } from "./crds.ts";
@@ -44,18 +45,35 @@ export async function startStandInKubeVirt(
   await installCrds(controlPlane.admin, standInCrds());
   await installKubeVirt(controlPlane.admin, options.configuration ?? {});
   const api = controlPlane.transportFor(identityOf(SERVICE_ACCOUNTS.controller));
-  const view = new ControllerView(api);
-  const virtApi = await startStandInVirtApi(controlPlane, view);
-  const controllers = startControllers(view, new Writes(api, view, writesOptions(options)), options);
-  await view.start();
+  const virtController = createVirtController(api, options);
+  const virtApi = await startStandInVirtApi(controlPlane, virtController.view);
+  await virtController.view.start();
   options.onProgress?.("KubeVirt stand-in: running");
   return {
     kind: "stand-in",
     stop: async () => {
-      await Promise.all(controllers.map((controller) => controller.stop()));
-      await view.stop();
+      await virtController.stop();
       await virtApi.stop();
       await api.close();
+    },
+  };
+}
+
+/** virt-controller's controllers: they work once `view` is started. */
+export interface VirtController {
+  readonly view: ControllerView;
+  stop(): Promise<void>;
+}
+
+/** Makes the controllers on any way to an API server, be it real or simulated. */
+export function createVirtController(api: ApiTransport, options: StandInOptions = {}): VirtController {
+  const view = new ControllerView(api);
+  const controllers = startControllers(view, new Writes(api, view, writesOptions(options)), options);
+  return {
+    view,
+    stop: async () => {
+      await Promise.all(controllers.map((controller) => controller.stop()));
+      await view.stop();
     },
   };
 }

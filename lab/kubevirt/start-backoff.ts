@@ -1,5 +1,6 @@
 // The pause between starts of a VM whose VMI keeps failing before it ever ran. Pure but for the random share and the clock.
 // Origin: KubeVirt pkg/virt-controller/watch/vm/vm.go calculateStartBackoffTime, syncStartFailureStatus (facts 2.3).
+import { labTime } from "../lab-time.ts";
 import { isFinalVmi, runStrategyOf } from "./object-state.ts";
 import { timestamp, type VirtualMachine, type VirtualMachineInstance, type VmStatus } from "./objects.ts";
 
@@ -18,7 +19,7 @@ export function startBackoffLeftMs(vm: VirtualMachine): number {
   const { startFailure } = vm.status;
   if (!startFailure) return 0;
   const leftSeconds =
-    Math.floor(Date.parse(startFailure.retryAfterTimestamp) / 1000) - Math.floor(Date.now() / 1000);
+    Math.floor(Date.parse(startFailure.retryAfterTimestamp) / 1000) - Math.floor(labTime.wallMs() / 1000);
   return Math.max(0, leftSeconds * 1000);
 }
 
@@ -36,11 +37,11 @@ export function nextStartFailure(
   if ((vmi && everRan(vmi)) || !restarts) return undefined;
   if (!vmi || !isFinalVmi(vmi) || old?.lastFailedVMIUID === vmi.metadata.uid) return old;
   const consecutiveFailCount = (old?.consecutiveFailCount ?? 0) + 1;
-  const delayMs = startBackoffSeconds(consecutiveFailCount, Math.random) * 1000;
+  const delayMs = startBackoffSeconds(consecutiveFailCount, () => labTime.random()) * 1000;
   return {
     consecutiveFailCount,
     lastFailedVMIUID: vmi.metadata.uid,
-    retryAfterTimestamp: timestamp(Date.now() + delayMs),
+    retryAfterTimestamp: timestamp(labTime.wallMs() + delayMs),
   };
 }
 

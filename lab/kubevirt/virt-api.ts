@@ -3,56 +3,14 @@ import { createServer, type Server } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ApiTransport } from "../../src/kube/transport.ts";
 import type { AdmissionRequest } from "./admission.ts";
-import { ALLOWED } from "./admission.ts";
 import type { Settings } from "./controller-view.ts";
-import { admitEviction } from "./eviction-webhook.ts";
 import { SUBRESOURCES_GROUP } from "./names.ts";
-import {
-  cancelEvacuation,
-  migrateVm,
-  restartVm,
-  startVm,
-  stopVm,
-  type SubresourceAnswer,
-  type SubresourceCall,
-} from "./subresources.ts";
-import {
-  mutateMigration,
-  mutateVm,
-  mutateVmi,
-  validateMigrationCreate,
-  validateMigrationUpdate,
-  validateVm,
-  validateVmiUpdate,
-  type Webhook,
-} from "./webhooks.ts";
+import type { SubresourceAnswer } from "./subresources.ts";
+import { SUBRESOURCES, WEBHOOKS } from "./virt-api-routes.ts";
+import type { Webhook } from "./webhooks.ts";
 
 /** Largest request body read; an object cannot be larger in etcd. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
-
-const WEBHOOKS: Readonly<Record<string, Webhook>> = {
-  "/virtualmachines-mutate": mutateVm,
-  "/virtualmachines-validate": validateVm,
-  "/virtualmachineinstances-mutate": mutateVmi,
-  "/virtualmachineinstances-validate-create": () => ALLOWED,
-  "/virtualmachineinstances-validate-update": validateVmiUpdate,
-  "/migration-mutate-create": mutateMigration,
-  "/migration-validate-create": validateMigrationCreate,
-  "/migration-validate-update": validateMigrationUpdate,
-  "/pod-eviction-validate": admitEviction,
-  "/status-validate": () => ALLOWED,
-};
-
-type Subresource = (call: SubresourceCall) => Promise<SubresourceAnswer>;
-
-const SUBRESOURCES: Readonly<Record<string, Subresource>> = {
-  "virtualmachines/start": startVm,
-  "virtualmachines/stop": stopVm,
-  "virtualmachines/restart": restartVm,
-  "virtualmachines/migrate": migrateVm,
-  "virtualmachines/evacuate/cancel": cancelEvacuation,
-  "virtualmachineinstances/evacuate/cancel": cancelEvacuation,
-};
 
 const VERSION_PATH = `/apis/${SUBRESOURCES_GROUP}/v1`;
 const SUBRESOURCE_PATH = new RegExp(

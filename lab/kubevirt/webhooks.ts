@@ -1,8 +1,8 @@
 // What virt-api's webhooks decide about VMs, VMIs and migrations. Evictions have a file of their own. Origin: KubeVirt
 // pkg/virt-api/webhooks (facts 2.6, 3.2; measured tables b, n).
-import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { ApiTransport } from "../../src/kube/transport.ts";
+import { labTime } from "../lab-time.ts";
 import {
   type AdmissionAnswer,
   type AdmissionRequest,
@@ -62,7 +62,7 @@ export function mutateVm(request: AdmissionRequest): AdmissionAnswer {
   if (request.operation !== "CREATE" || !vm.spec?.template?.spec?.domain) return ALLOWED;
   const { template } = vm.spec;
   const domain = {
-    firmware: { uuid: randomUUID(), serial: randomUUID() },
+    firmware: { uuid: labTime.uuid(), serial: labTime.uuid() },
     ...template.spec.domain,
     machine: { type: "q35", ...template.spec.domain.machine },
   };

@@ -1,5 +1,6 @@
 // A controller's work queue: each key is processed by one worker at a time, important ones first, failures later again.
 
+import { labTime } from "../lab-time.ts";
 /** First and longest pause after a failure; client-go's default rate limiter, with a lower ceiling for tests. */
 const FIRST_RETRY_MS = 5;
 const MAX_RETRY_MS = 30_000;
@@ -19,7 +20,7 @@ export class WorkQueue {
   /** Marked while busy: to be processed once more. */
   readonly #again = new Map<string, number>();
   readonly #failures = new Map<string, number>();
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #timers = new Set<() => void>();
   #stopped = false;
   #running = new Set<Promise<void>>();
 
@@ -36,18 +37,21 @@ export class WorkQueue {
   }
 
   addAfter(key: string, delayMs: number, priority = 0): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      this.add(key, priority);
-    }, delayMs);
-    timer.unref();
-    this.#timers.add(timer);
+    const cancel = labTime.after(
+      delayMs,
+      () => {
+        this.#timers.delete(cancel);
+        this.add(key, priority);
+      },
+      "idle",
+    );
+    this.#timers.add(cancel);
   }
 
   /** Starts nothing new and waits for what is under way. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const cancel of this.#timers) cancel();
     this.#waiting.clear();
     await Promise.all(this.#running);
   }

@@ -1,4 +1,5 @@
 // What runs on one machine between power on and power off: pod sandboxes. Survives the kubelet; knows no API server.
+import { labTime } from "../lab-time.ts";
 import type { Lifeline } from "./lifeline.ts";
 import { Launcher } from "./launcher.ts";
 import { keyOf, type Pod, timestamp } from "./objects.ts";
@@ -85,7 +86,7 @@ export class ContainerRuntime {
 
   /** SIGTERM now and SIGKILL after `graceMs`; a later call can only shorten the grace. */
   stop(sandbox: Sandbox, graceMs: number): void {
-    const killAtMs = performance.now() + graceMs;
+    const killAtMs = labTime.nowMs() + graceMs;
     if (sandbox.exit || (sandbox.killAtMs !== undefined && sandbox.killAtMs <= killAtMs)) return;
     const first = sandbox.killAtMs === undefined;
     sandbox.killAtMs = killAtMs;

@@ -1,6 +1,6 @@
 // All simulated nodes of one cluster, and the network between them.
-import { createHttpTransport } from "../../src/kube/http-transport.ts";
-import type { ControlPlane } from "../control-plane/start.ts";
+import type { ApiTransport } from "../../src/kube/transport.ts";
+import type { Identity } from "../control-plane/start.ts";
 import { SERVICE_ACCOUNT_GROUPS, SERVICE_ACCOUNTS, serviceAccountUser } from "../kubevirt/names.ts";
 import type { GuestWitness } from "../oracle/witness.ts";
 import { MEASURED_DELAYS, type NodeDelays } from "./delays.ts";
@@ -8,7 +8,10 @@ import { defaultProfile, type NodeProfile } from "./node-profile.ts";
 import { SimulatedNode } from "./simulated-node.ts";
 
 export interface FleetOptions {
-  readonly controlPlane: ControlPlane;
+  /** Opens connections of their own to an API server, real or simulated; `userAgent` is `PROGRAM/NODE`. */
+  readonly connect: (identity: Identity, userAgent: string) => ApiTransport;
+  /** Version the kubelets report. */
+  readonly kubeletVersion: string;
   readonly witness: GuestWitness;
   readonly delays?: Partial<NodeDelays>;
   readonly csiDrivers?: readonly string[];
@@ -45,14 +48,11 @@ export class Fleet {
 
   /** Adds a node, powered on and booted at once. Unsaid members of `profile` are those of a node of ordinary size. */
   add(profile: Partial<Omit<NodeProfile, "index">> = {}): SimulatedNode {
-    const { controlPlane, witness, csiDrivers = [] } = this.#options;
-    const whole = { ...defaultProfile(this.#nextIndex, controlPlane.version), ...profile };
+    const { connect, kubeletVersion, witness, csiDrivers = [] } = this.#options;
+    const whole = { ...defaultProfile(this.#nextIndex, kubeletVersion), ...profile };
     if (this.#nodes.has(whole.name)) throw new Error(`the fleet has a node ${whole.name} already`);
     this.#nextIndex += 1;
-    const kubelet = controlPlane.kubeConfigFor({
-      user: `system:node:${whole.name}`,
-      groups: ["system:nodes"],
-    });
+    const kubelet = { user: `system:node:${whole.name}`, groups: ["system:nodes"] };
     const node = new SimulatedNode({
       profile: whole,
       delays: this.#delays,
@@ -61,10 +61,8 @@ export class Fleet {
       peers: {
         waitingLauncher: (nodeName, vmiUid) => this.#nodes.get(nodeName)?.waitingLauncher(vmiUid),
       },
-      kubeletTransport: createHttpTransport(kubelet, { userAgent: `kubelet/${whole.name}` }),
-      handlerTransport: createHttpTransport(controlPlane.kubeConfigFor(HANDLER_IDENTITY), {
-        userAgent: `virt-handler/${whole.name}`,
-      }),
+      kubeletTransport: connect(kubelet, `kubelet/${whole.name}`),
+      handlerTransport: connect(HANDLER_IDENTITY, `virt-handler/${whole.name}`),
     });
     this.#nodes.set(whole.name, node);
     node.startAtOnce();

@@ -1,4 +1,5 @@
 // virt-handler's sign of life on its Node: heartbeat annotation, schedulable label, and the node labeller's labels.
+import { labTime } from "../lab-time.ts";
 import type { NodeDelays } from "./delays.ts";
 import type { Lifeline } from "./lifeline.ts";
 import type { ApiDoor } from "./node-link.ts";
@@ -18,7 +19,7 @@ export async function keepHeartbeat(options: HeartbeatOptions): Promise<never> {
   // virt-handler's first beat meets the Node before its kubelet does, now and then; the real one restarts over it.
   while (!(await beat(profile, door, virtHandlerLabels(profile)))) await life.sleep(delays.retryMs);
   for (;;) {
-    await life.sleep(delays.heartbeatMs * (1 + Math.random() * delays.heartbeatJitter));
+    await life.sleep(delays.heartbeatMs * (1 + labTime.random() * delays.heartbeatJitter));
     await beat(profile, door, {});
   }
 }

@@ -1,4 +1,5 @@
 // The memory copy between two launchers, from connecting to the switch. Goes on by itself: virt-handler only starts it and reads how it went.
+import { labTime } from "../lab-time.ts";
 import type { Launcher } from "./launcher.ts";
 import { timestamp } from "./objects.ts";
 
@@ -47,7 +48,7 @@ export class OutgoingMigration {
     }
     this.#target = target;
     this.#source.place.onChange();
-    life.after(this.#source.guestDelays.preCopyMs, () => this.#switchOver(performance.now()));
+    life.after(this.#source.guestDelays.preCopyMs, () => this.#switchOver(labTime.nowMs()));
   }
 
   /** Aborts while the copy runs; after the switch it is too late and nothing happens. */
@@ -76,7 +77,7 @@ export class OutgoingMigration {
     if (this.done || !target) return;
     const { delays, life } = this.#source.place;
     if (target.place.life.frozen) {
-      if (performance.now() - sinceMs > delays.migrationProgressTimeoutMs) {
+      if (labTime.nowMs() - sinceMs > delays.migrationProgressTimeoutMs) {
         this.#fail("Live migration stuck: no progress, it has been aborted");
       } else {
         life.after(STALL_CHECK_MS, () => this.#switchOver(sinceMs));

@@ -1,4 +1,5 @@
 // The thread of life of a machine or a process on it: timers that stop when it freezes and are gone when it ends.
+import { labTime } from "../lab-time.ts";
 
 /** Takes back what it was returned for; a second call does nothing. */
 export type Cancel = () => void;
@@ -6,7 +7,7 @@ export type Cancel = () => void;
 interface Timer {
   readonly dueMs: number;
   readonly wake: () => void;
-  handle: NodeJS.Timeout | undefined;
+  disarm: Cancel | undefined;
 }
 
 /**
@@ -43,7 +44,7 @@ export class Lifeline {
   /** Calls `wake` after `delayMs`, unless this life ends first; a frozen life is woken late. */
   after(delayMs: number, wake: () => void): Cancel {
     if (!this.#alive) return () => undefined;
-    const timer: Timer = { dueMs: performance.now() + delayMs, wake, handle: undefined };
+    const timer: Timer = { dueMs: labTime.nowMs() + delayMs, wake, disarm: undefined };
     this.#timers.add(timer);
     if (!this.#frozen) this.#arm(timer);
     return () => this.#drop(timer);
@@ -74,7 +75,7 @@ export class Lifeline {
   freeze(): void {
     if (this.#frozen || !this.#alive) return;
     this.#frozen = true;
-    for (const timer of this.#timers) clearTimeout(timer.handle);
+    for (const timer of this.#timers) timer.disarm?.();
     for (const child of this.#children) child.freeze();
   }
 
@@ -91,7 +92,7 @@ export class Lifeline {
   end(): void {
     if (!this.#alive) return;
     this.#alive = false;
-    for (const timer of this.#timers) clearTimeout(timer.handle);
+    for (const timer of this.#timers) timer.disarm?.();
     this.#timers.clear();
     this.#atThaw = [];
     for (const child of this.#children) child.end();
@@ -100,17 +101,14 @@ export class Lifeline {
   }
 
   #arm(timer: Timer): void {
-    timer.handle = setTimeout(
-      () => {
-        this.#timers.delete(timer);
-        timer.wake();
-      },
-      Math.max(0, timer.dueMs - performance.now()),
-    );
+    timer.disarm = labTime.after(Math.max(0, timer.dueMs - labTime.nowMs()), () => {
+      this.#timers.delete(timer);
+      timer.wake();
+    });
   }
 
   #drop(timer: Timer): void {
-    clearTimeout(timer.handle);
+    timer.disarm?.();
     this.#timers.delete(timer);
   }
 }

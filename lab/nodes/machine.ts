@@ -1,5 +1,5 @@
 // One boot of one machine: its life, its containers and its guests. Knows neither switches nor the API server.
-import { randomUUID } from "node:crypto";
+import { labTime } from "../lab-time.ts";
 import type { GuestExecution, GuestWitness } from "../oracle/witness.ts";
 import { ContainerRuntime } from "./container-runtime.ts";
 import type { NodeDelays } from "./delays.ts";
@@ -23,7 +23,7 @@ export interface MachineOptions {
 
 /** From power on to power off. After `losePower` nothing of it acts any more. */
 export class Machine {
-  readonly bootID = randomUUID();
+  readonly bootID = labTime.uuid();
   readonly life = new Lifeline();
   readonly runtime: ContainerRuntime;
   readonly mounts = new Map<string, readonly string[]>();

@@ -1,4 +1,5 @@
 // The kubelet's Lease in kube-node-lease, renewed by the rules of client-go's lease controller.
+import { labTime } from "../lab-time.ts";
 import type { NodeDelays } from "./delays.ts";
 import type { Lifeline } from "./lifeline.ts";
 import type { ApiDoor } from "./node-link.ts";
@@ -31,7 +32,7 @@ export async function keepNodeLease(options: NodeLeaseOptions): Promise<never> {
   let latest: Lease | undefined;
   for (;;) {
     latest = (latest && (await update(options, latest))) ?? (await ensure(options));
-    await life.sleep(delays.leaseRenewMs * (1 + Math.random() * delays.leaseJitter));
+    await life.sleep(delays.leaseRenewMs * (1 + labTime.random() * delays.leaseJitter));
   }
 }
 

@@ -8,6 +8,7 @@ import {
   DEFAULT_DEADLINE_MS,
   StreamBroken,
 } from "../../src/kube/transport.ts";
+import { labTime } from "../lab-time.ts";
 import type { Lifeline } from "./lifeline.ts";
 
 /** What a client on a node, or anywhere in the lab, needs to speak to the API server. */
@@ -105,7 +106,7 @@ export class NodeLink implements ApiDoor {
     send: (signal: AbortSignal) => Promise<ApiOutcome<O>>,
   ): Promise<ApiOutcome<O>> {
     await this.#life.thawed();
-    const startedMs = performance.now();
+    const startedMs = labTime.nowMs();
     if (this.#cable.isCut) return this.#blackHole(request, startedMs);
     const call = new AbortController();
     let cut = false;
@@ -122,7 +123,7 @@ export class NodeLink implements ApiDoor {
   }
 
   async #blackHole(request: ApiRequest, startedMs: number): Promise<ApiFailure> {
-    const leftMs = (request.deadlineMs ?? DEFAULT_DEADLINE_MS) - (performance.now() - startedMs);
+    const leftMs = (request.deadlineMs ?? DEFAULT_DEADLINE_MS) - (labTime.nowMs() - startedMs);
     await Promise.race([this.#cable.healed, this.#life.sleep(Math.max(0, leftMs))]);
     await this.#life.thawed();
     return LOST;

@@ -1,4 +1,5 @@
 // The kubelet's Node object: registers it, and reports its status. Knows nothing of pods.
+import { labTime } from "../lab-time.ts";
 import type { NodeDelays } from "./delays.ts";
 import type { Lifeline } from "./lifeline.ts";
 import { Mirror } from "./mirror.ts";
@@ -87,7 +88,7 @@ export class NodeRegistration {
     if (!patched.ok) return false;
     const status = nodeStatus(profile, bootID, patched.value.status?.conditions ?? []);
     const reported = await this.#patchStatus({ ...status, volumesInUse: this.#options.volumesInUse() });
-    this.#reportedAtMs = performance.now();
+    this.#reportedAtMs = labTime.nowMs();
     return reported.ok && this.#registerDrivers();
   }
 
@@ -113,10 +114,10 @@ export class NodeRegistration {
     const { node } = this;
     if (!node) return;
     const wanted = nodeStatus(profile, bootID, node.status?.conditions ?? []);
-    const due = performance.now() - this.#reportedAtMs >= delays.nodeStatusReportMs;
+    const due = labTime.nowMs() - this.#reportedAtMs >= delays.nodeStatusReportMs;
     if (!due && !statusDiffers(node.status, wanted)) return;
     const outcome = await this.#patchStatus(wanted);
-    if (outcome.ok) this.#reportedAtMs = performance.now();
+    if (outcome.ok) this.#reportedAtMs = labTime.nowMs();
   }
 
   #patchStatus(status: object) {

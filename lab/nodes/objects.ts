@@ -1,4 +1,5 @@
 // The parts of Kubernetes and KubeVirt objects that a node reads and writes, as they travel; unread members stay untouched.
+import { labTime } from "../lab-time.ts";
 
 export interface ObjectMeta {
   name: string;
@@ -121,11 +122,11 @@ export function keyOf(object: KubernetesObject): string {
 }
 
 /** `metav1.Time`: whole seconds. */
-export function timestamp(wallMs: number = Date.now()): string {
+export function timestamp(wallMs: number = labTime.wallMs()): string {
   return `${new Date(wallMs).toISOString().slice(0, 19)}Z`;
 }
 
 /** `metav1.MicroTime`: exactly six digits after the point. */
-export function microTimestamp(wallMs: number = Date.now()): string {
+export function microTimestamp(wallMs: number = labTime.wallMs()): string {
   return new Date(wallMs).toISOString().replace("Z", "000Z");
 }

@@ -1,4 +1,5 @@
 // Pod status as a kubelet reports it, computed from what runs. Pure.
+import { labTime } from "../lab-time.ts";
 import type { Sandbox } from "./container-runtime.ts";
 import type { Condition, ContainerStatus, Pod, PodStatus } from "./objects.ts";
 import { KILLED } from "./workload.ts";
@@ -72,7 +73,7 @@ function conditionsOf(pod: Pod, running: boolean, reason: string | undefined): C
       lastTransitionTime:
         before?.status === status && before.lastTransitionTime
           ? before.lastTransitionTime
-          : `${new Date().toISOString().slice(0, 19)}Z`,
+          : `${new Date(labTime.wallMs()).toISOString().slice(0, 19)}Z`,
     };
   };
   return [

@@ -1,4 +1,5 @@
 // The lab's memory of which guest ran where at every instant. Guests tell it; nothing the operator can reach changes it.
+import { labTime } from "../lab-time.ts";
 import { type GuestRun, type Outage, outagesOf } from "./guest-run.ts";
 import type { GuestEnd, GuestExecution, GuestWitness } from "./witness.ts";
 
@@ -147,5 +148,5 @@ export class Oracle implements GuestWitness {
 
 /** The oracle's clock: milliseconds since the epoch, never stepping back, with fractions. */
 export function oracleNowMs(): number {
-  return performance.timeOrigin + performance.now();
+  return labTime.nowMs();
 }

@@ -1,6 +1,6 @@
 // Watches the API server as an administrator, for writes that take the protection from guests that still run.
-import { setTimeout as sleep } from "node:timers/promises";
 import type { ApiTransport } from "../../src/kube/transport.ts";
+import { sleep } from "../lab-time.ts";
 import { Mirror } from "../nodes/mirror.ts";
 import type { Node, Pod } from "../nodes/objects.ts";
 import type { Oracle } from "./oracle.ts";

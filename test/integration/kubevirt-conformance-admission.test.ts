@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { sleep } from "../../lab/kubevirt/calls.ts";
+import { sleep } from "../../lab/lab-time.ts";
 import type { ApiTransport } from "../../src/kube/transport.ts";
 import { describeBoth, KUBEVIRT, NAMESPACE, type Rig } from "./kubevirt-rig.ts";
 

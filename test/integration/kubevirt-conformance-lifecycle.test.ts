@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { sleep } from "../../lab/kubevirt/calls.ts";
+import { sleep } from "../../lab/lab-time.ts";
 import { describeBoth, KUBEVIRT, NAMESPACE } from "./kubevirt-rig.ts";
 
 /** How long something that must not happen is waited for. */

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { sleep } from "../../lab/kubevirt/calls.ts";
+import { sleep } from "../../lab/lab-time.ts";
 import type { Vmi } from "../../lab/nodes/vmi.ts";
 import { describeBoth, KUBEVIRT, type Rig } from "./kubevirt-rig.ts";
 
