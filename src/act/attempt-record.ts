@@ -74,7 +74,7 @@ function stillOurs(
 }
 
 function recorded(result: AttemptResult, status: FencingStatus): PerformedStep {
-  if (status.proof?.type === "PowerOff" && status.proof.attempt === result.number) return DONE;
+  if (status.proof?.attempt === result.number) return DONE;
   return ended("refused", `${result.end.outcome}: ${result.end.answer}`);
 }
 

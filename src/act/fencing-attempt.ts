@@ -5,8 +5,8 @@ import {
   type FencingLevel,
   type FencingStatus,
   MAX_FENCING_ATTEMPTS,
-  type RecordedProof,
 } from "../model/fencing.ts";
+import type { RecordedProof } from "../model/proof.ts";
 
 /** How an attempt ended, as it goes on record. */
 export interface AttemptEnd {
@@ -14,7 +14,7 @@ export interface AttemptEnd {
   /** What the device said or we saw, short and without secrets. */
   readonly answer: string;
   readonly powerState?: string;
-  /** Only with a node read back as off. */
+  /** Only with an observation that proves the incarnation over, or that the level accepts as if it did. */
   readonly proof?: Omit<RecordedProof, "attempt">;
 }
 

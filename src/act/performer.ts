@@ -1,6 +1,7 @@
 // From a planned step to its effect: which file performs it, which steps must not overlap, and which goes first.
 import type { FencingFact } from "../model/fencing.ts";
 import type { Step } from "../model/plan.ts";
+import { performConfirmOff } from "./confirm-off.ts";
 import type { ActContext } from "./context.ts";
 import { performFence } from "./fence.ts";
 import { performOpenFencing, performWriteFencing } from "./fencing-ledger.ts";
@@ -29,6 +30,8 @@ function perform(step: Step, context: ActContext): Promise<PerformedStep> {
       return performOpenFencing(step, context);
     case "Fence":
       return performFence(step, context);
+    case "ConfirmOff":
+      return performConfirmOff(step, context);
     case "WriteFencing":
       return performWriteFencing(step, context);
     case "Taint":
@@ -78,6 +81,7 @@ export function queueKeyOf(step: Step): string {
     case "Untaint":
       return `node/${step.node}`;
     case "Fence":
+    case "ConfirmOff":
     case "WriteFencing":
     case "PowerOn":
       return `node/${step.fencing.nodeName}`;
@@ -118,6 +122,7 @@ function aimOf(step: Step): string {
       return step.name;
     case "Fence":
       return join(step.fencing.uid, attemptsEnded(step.fencing), step.level.name, step.mayPowerOff);
+    case "ConfirmOff":
     case "WriteFencing":
       return join(step.fencing.uid, step.fencing.resourceVersion);
     case "PowerOn":
@@ -167,6 +172,7 @@ export function priorityOf(step: Step): number {
     case "RefreshNode":
     case "OpenFencing":
     case "Fence":
+    case "ConfirmOff":
     case "WriteFencing":
       return 0;
     case "Taint":

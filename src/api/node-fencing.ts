@@ -2,6 +2,7 @@
 // the API server itself refuses what would falsify it: a proof that changes, a phase that goes back, a stale leader.
 import { z } from "zod";
 import { conditions } from "./conditions.ts";
+import { fenceProof } from "./fence-proof.ts";
 import { defineKind } from "./kind.ts";
 import { keyedList } from "./list.ts";
 import { celString, withRule } from "./rule.ts";
@@ -70,6 +71,8 @@ const attempt = z.object({
       "Started",
       "PoweredOff",
       "AlreadyOff",
+      "Remediated",
+      "StorageFenced",
       "Refused",
       "TimedOut",
       "Unreachable",
@@ -80,26 +83,12 @@ const attempt = z.object({
     ])
     .meta({
       description:
-        "How it ended. Started: it has not yet. PoweredOff and AlreadyOff: the node was read back as off. StillOn: the device agreed, yet the node was read back as on. Refused: the device said no. Denied: wrong credentials. Unreachable: no connection. TimedOut: no answer in time. Misconfigured: the settings do not lead to a device. Abandoned: its leader went away before it knew.",
+        "How it ended. Started: it has not yet. PoweredOff and AlreadyOff: the node was read back as off. Remediated: the remediation gave its signal. StorageFenced: the storage was read back to refuse the node. StillOn: the device agreed, yet the node was read back as on. Refused: the device said no. Denied: wrong credentials. Unreachable: no connection. TimedOut: no answer in time. Misconfigured: the settings do not lead to a device. Abandoned: its leader went away before it knew.",
     }),
   answer: text(MAX_DETAIL_LENGTH).meta({ description: "What the device said, in short." }).exactOptional(),
   powerState: text(MAX_POWER_STATE_LENGTH)
     .meta({ description: "The power state that was read back, in the device's own word." })
     .exactOptional(),
-});
-
-const proof = z.object({
-  type: z.enum(["PowerOff", "Rebooted"]).meta({
-    description:
-      "What proves that the incarnation is gone. PowerOff: its power was read back as off. Rebooted: the node reports another boot ID.",
-  }),
-  bootID: identifier().meta({
-    description:
-      "The boot ID that the proof speaks of. With PowerOff that of the spec, with Rebooted the one seen in its place.",
-  }),
-  observedAt: timestamp().meta({ description: "When that was observed." }),
-  detail: text(MAX_DETAIL_LENGTH).meta({ description: "What was observed, and by what." }),
-  attempt: count().meta({ description: "Number of the attempt that brought it." }).exactOptional(),
 });
 
 const releasedVM = z.object({
@@ -125,9 +114,22 @@ const statusFields = z.object({
   attempts: keyedList(attempt, { keys: ["number"], max: MAX_ATTEMPTS })
     .meta({ description: "What was tried, in order; at most 64." })
     .exactOptional(),
-  proof: proof
+  proof: fenceProof
     .meta({
       description: "The proof that the incarnation is gone. Once written it cannot be changed or removed.",
+    })
+    .exactOptional(),
+  refusedConfirmation: z
+    .object({
+      bootID: text(MAX_DETAIL_LENGTH).meta({ description: "The boot ID it named." }),
+      by: text(MAX_DETAIL_LENGTH).meta({ description: "Whose it was." }),
+      writtenAt: timestamp().meta({ description: "When it was written." }).exactOptional(),
+      refusedAt: timestamp().meta({ description: "When it was refused." }),
+      message: text(MAX_MESSAGE_LENGTH).meta({ description: "Why, and what would be taken." }),
+    })
+    .meta({
+      description:
+        "The last word of a person (annotations holdfast.dev/confirm-off and holdfast.dev/confirm-off-by) that was not taken. It is not taken later either: it has to be written anew.",
     })
     .exactOptional(),
   taintedAt: timestamp().meta({ description: "When the node was tainted out-of-service." }).exactOptional(),
@@ -153,10 +155,11 @@ const guarded = [
     field: ["proof"],
   },
   {
-    cel: `!(self.phase in ${celList(PROVEN_PHASES)}) || has(self.proof)`,
-    message: `must not be ${PROVEN_PHASES.join(", ")} without a proof`,
+    cel: `!(self.phase in ${celList(PROVEN_PHASES)}) || (has(self.proof) && self.proof.type != 'Rebooted')`,
+    message: `must not be ${PROVEN_PHASES.join(", ")} without a proof that releases VMs, which Rebooted is not`,
     holds: (status: z.output<typeof statusFields>) =>
-      !PROVEN_PHASES.includes(status.phase) || status.proof !== undefined,
+      !PROVEN_PHASES.includes(status.phase) ||
+      (status.proof !== undefined && status.proof.type !== "Rebooted"),
     field: ["phase"],
   },
   {
@@ -190,7 +193,7 @@ export const nodeFencing = defineKind({
       name: "Proof",
       type: "string",
       jsonPath: ".status.proof.type",
-      description: "What proves that the node is off.",
+      description: "What proves that the incarnation is over.",
     },
     {
       name: "Attempts",
@@ -230,12 +233,12 @@ export const nodeFencing = defineKind({
       field: ["status"],
     },
     {
-      cel: "!has(self.status) || !has(self.status.proof) || (self.status.proof.type == 'PowerOff') == (self.status.proof.bootID == self.spec.bootID)",
+      cel: "!has(self.status) || !has(self.status.proof) || (self.status.proof.type != 'Rebooted') == (self.status.proof.bootID == self.spec.bootID)",
       message:
-        "must hold spec.bootID with type PowerOff (that incarnation is off), and another boot ID with type Rebooted (it has been replaced)",
+        "must hold spec.bootID with any type but Rebooted (it is that incarnation that is over), and another boot ID with type Rebooted (it has been replaced)",
       holds: ({ spec, status }) =>
         status?.proof === undefined ||
-        (status.proof.type === "PowerOff") === (status.proof.bootID === spec.bootID),
+        (status.proof.type !== "Rebooted") === (status.proof.bootID === spec.bootID),
       field: ["status", "proof", "bootID"],
     },
   ],

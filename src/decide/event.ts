@@ -1,4 +1,5 @@
 // Events on the objects where an administrator looks first: the node, or the VM.
+import type { FencingFact } from "../model/fencing.ts";
 import type { NodeFact } from "../model/node.ts";
 import type { EventNote } from "../model/plan.ts";
 import type { ProtectionFact } from "../model/protection.ts";
@@ -19,6 +20,18 @@ export function nodeEvent(
     reason,
     message,
   };
+}
+
+/** An Event on the ledger itself. */
+export function fencingEvent(
+  fencing: FencingFact,
+  type: EventNote["type"],
+  reason: EventReason,
+  message: string,
+): EventNote {
+  const { name, uid } = fencing;
+  const about = { apiVersion: API_VERSION, kind: "NodeFencing", namespace: undefined, name, uid };
+  return { about, type, reason, message };
 }
 
 /** An Event on the HAVirtualMachine, as the list that a step takes. */

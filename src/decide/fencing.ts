@@ -5,6 +5,7 @@ import type { NodeFact } from "../model/node.ts";
 import type { ProtectionFact } from "../model/protection.ts";
 import { isFinal } from "../model/virtual-machine.ts";
 import { attemptDueAtMs, nextLevel, roundsFailed } from "./attempts.ts";
+import { decideConfirmation } from "./confirmation.ts";
 import { nodeEvent } from "./event.ts";
 import { lastHeardWallMs, sawChangeAfter } from "./judge-node.ts";
 import { closeLedger, writeLedger } from "./ledger.ts";
@@ -148,6 +149,7 @@ function advanceUnproven(turn: Turn, fencing: FencingFact): void {
     recordReboot(turn, fencing, node);
     return;
   }
+  if (decideConfirmation(turn, fencing)) return;
   const level = nextLevel(turn, fencing);
   const verdict = turn.verdicts.get(nodeName);
   if (verdict !== undefined && verdict.kind !== "lost") {

@@ -43,7 +43,7 @@ export function decideProven(turn: Turn, fencing: FencingFact): Releasing | unde
     plan.refuse(
       `node/${fencing.nodeName}`,
       "ProofContradicted",
-      `${liar} of ${fencing.nodeName} is heard under the boot ID that was proven off: the fence device's word cannot be trusted, nothing more is released`,
+      `${liar} of ${fencing.nodeName} is heard under the boot ID that was proven off (${fencing.status.proof?.type ?? ""}): that word cannot be trusted, nothing more is released`,
     );
     return undefined;
   }
@@ -69,9 +69,12 @@ export function decideProven(turn: Turn, fencing: FencingFact): Releasing | unde
   return waiting.length === 0 ? undefined : { fencing, proof, waiting };
 }
 
-/** Who of the incarnation that was proven off has been heard since, if anybody. */
+/**
+ * Who of the incarnation that was proven off has been heard since, if anybody. Storage that refuses a node says nothing
+ * of its life, so no sign of life contradicts it.
+ */
 function whoContradicts(turn: Turn, fencing: FencingFact, node: NodeFact | undefined): string | undefined {
-  if (fencing.provenAtMs === undefined) return undefined;
+  if (fencing.provenAtMs === undefined || fencing.status.proof?.type === "StorageFenced") return undefined;
   const sinceMs = fencing.provenAtMs + CONTRADICTION_MS;
   const lease = turn.snapshot.leases.get(fencing.nodeName);
   // Once all are released a node may be switched on again, and then renews its Lease before it tells its new boot ID.
@@ -99,8 +102,12 @@ function namedReleases(turn: Turn, fencing: FencingFact): FencingStatus["release
   return released.slice(0, MAX_RELEASED_NAMED);
 }
 
-/** The level whose device is to switch the node on again, where that is wanted: the one that proved it off. */
+/**
+ * The level whose device is to switch the node on again, where that is wanted: the one that proved it off. What others
+ * did to the node they undo themselves, and a person who vouches for it may be at work inside.
+ */
 function powerOnLevel(turn: Turn, fencing: FencingFact): FencingLevel | undefined {
+  if (fencing.status.proof?.type !== "PowerOff") return undefined;
   const topology = turn.snapshot.topologies.get(fencing.topology ?? "");
   if (topology?.afterFencing !== "PowerOn") return undefined;
   const { attempts, proof } = fencing.status;

@@ -1,7 +1,7 @@
 // Tells one node's loss from a storm: when more is lost at once than the policy allows, it is more likely that we, the
 // network or the API server are at fault, so nothing is shot. Reading power states is harmless and goes on.
 import type { DecisionPolicy, NodeLimit } from "../model/decision-policy.ts";
-import type { FencingFact } from "../model/fencing.ts";
+import type { AttemptOutcome, FencingFact } from "../model/fencing.ts";
 import { isOutOfService } from "../model/node.ts";
 import type { NodeVerdict } from "../model/node-verdict.ts";
 import type { Snapshot } from "../model/snapshot.ts";
@@ -61,11 +61,14 @@ function count(judged: Judged) {
   return counts;
 }
 
+/** Ends of an attempt that did something to a node that may have been well. */
+const SHOTS: readonly (AttemptOutcome | undefined)[] = ["PoweredOff", "Remediated", "StorageFenced"];
+
 /** Whether it was on until we cut its power, and that is not long ago: it may have been as well as we are. */
 function wasShotLately({ nowMs, plan }: Judged, { status, provenAtMs = 0 }: FencingFact): boolean {
   const proving = status.attempts.find((attempt) => attempt.number === status.proof?.attempt);
   const untilMs = provenAtMs + SHOT_COUNTS_MS;
-  if (proving?.outcome !== "PoweredOff" || nowMs >= untilMs) return false;
+  if (!SHOTS.includes(proving?.outcome) || nowMs >= untilMs) return false;
   plan.lookAgain(untilMs);
   return true;
 }

@@ -1,7 +1,9 @@
 // Fencing in domain values: which nodes can be fenced how (topology), the ledger of one fencing, and the proof it ends in.
+import type { Confirmation, RefusedConfirmation } from "./confirmation.ts";
 import type { Condition } from "./protection.ts";
 import type { LabelSelector } from "./label-selector.ts";
 import type { NodeFact } from "./node.ts";
+import { type RecordedProof, releasesByForce } from "./proof.ts";
 
 export interface SecretKeyRef {
   readonly name: string;
@@ -92,6 +94,8 @@ export type AttemptOutcome =
   | "Started"
   | "PoweredOff"
   | "AlreadyOff"
+  | "Remediated"
+  | "StorageFenced"
   | "Refused"
   | "TimedOut"
   | "Unreachable"
@@ -112,15 +116,6 @@ export interface FencingAttempt {
   readonly powerState?: string;
 }
 
-/** Proof as it stands in the ledger. Only `parseFenceProof` turns it into something that may release a VM. */
-export interface RecordedProof {
-  readonly type: "PowerOff" | "Rebooted";
-  readonly bootID: string;
-  readonly observedAt: string;
-  readonly detail: string;
-  readonly attempt?: number;
-}
-
 export interface ReleasedVM {
   readonly namespace: string;
   readonly name: string;
@@ -136,6 +131,7 @@ export interface FencingStatus {
   readonly epoch: number;
   readonly attempts: readonly FencingAttempt[];
   readonly proof?: RecordedProof;
+  readonly refusedConfirmation?: RefusedConfirmation;
   readonly taintedAt?: string;
   readonly releasedVMs: readonly ReleasedVM[];
   readonly releasedAt?: string;
@@ -158,6 +154,8 @@ export interface FencingFact {
   readonly detectedAt: string;
   readonly lastSeenAt: string;
   readonly status: FencingStatus;
+  /** A person's word that the node is off, whether it is to be taken or not. */
+  readonly confirmation?: Confirmation;
   /** Monotonic time at which we saw the ledger change: what back-off is counted from. */
   readonly changedAtMs: number;
   /** Monotonic time at which we first saw the proof. */
@@ -192,13 +190,13 @@ export interface FenceProof {
 
 /**
  * Reads the proof that lets VMs go from the incarnation named in the ledger, or undefined where there is none that
- * still holds: no proof recorded, for another incarnation, or contradicted by the node itself (`node` is the newest we
- * know of it: any other boot ID than the fenced one means that a kubelet is in charge there again, and deletes by
- * force would hit live pods). A `Rebooted` proof releases nothing by force for the same reason.
+ * still holds: no proof recorded, for another incarnation, weak and not accepted by name, or contradicted by the node
+ * itself (`node` is the newest we know of it: any other boot ID than the fenced one means that a kubelet is in charge
+ * there again, and deletes by force would hit live pods). A `Rebooted` proof releases nothing by force for that reason.
  */
 export function parseFenceProof(fencing: FencingFact, node: NodeFact | undefined): FenceProof | undefined {
   const proof = fencing.status.proof;
-  if (proof === undefined || proof.type !== "PowerOff" || proof.bootID !== fencing.bootID) return undefined;
+  if (proof === undefined || !releasesByForce(proof) || proof.bootID !== fencing.bootID) return undefined;
   if (node !== undefined && (node.uid !== fencing.nodeUID || node.bootID !== fencing.bootID))
     return undefined;
   const value = {

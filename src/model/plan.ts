@@ -1,4 +1,5 @@
 // What one turn concludes: steps to take, what was refused and why, how each node is judged, and when to look again.
+import type { Confirmation } from "./confirmation.ts";
 import type { FenceProof, FencingFact, FencingLevel, FencingStatus } from "./fencing.ts";
 import type { NodeVerdict } from "./node-verdict.ts";
 import type { OptInPolicyFact, ProtectionFact, ProtectionStatus } from "./protection.ts";
@@ -51,6 +52,13 @@ export interface FenceStep extends StepBase {
   readonly fencing: FencingFact;
   readonly level: FencingLevel;
   readonly mayPowerOff: boolean;
+}
+
+/** Take a person's word that the node is off as the proof. */
+export interface ConfirmOffStep extends StepBase {
+  readonly kind: "ConfirmOff";
+  readonly fencing: FencingFact;
+  readonly confirmation: Confirmation;
 }
 
 /** Write the ledger: `status` replaces what stands, guarded by the resourceVersion it was computed from. */
@@ -169,6 +177,7 @@ export type Step =
   | RefreshNodeStep
   | OpenFencingStep
   | FenceStep
+  | ConfirmOffStep
   | WriteFencingStep
   | TaintStep
   | ReleaseStep

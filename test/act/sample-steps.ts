@@ -66,6 +66,11 @@ export function sampleSteps(scene: ActScene): { readonly [Kind in Step["kind"]]:
       lastSeenAt: "2026-11-22T00:00:00.000Z",
     },
     Fence: { kind: "Fence", fencing, level: LEVEL, mayPowerOff: true },
+    ConfirmOff: {
+      kind: "ConfirmOff",
+      fencing,
+      confirmation: { bootID: BOOT_ID, by: "ada", writtenAt: "2026-11-22T00:00:30Z" },
+    },
     WriteFencing: { kind: "WriteFencing", fencing, status: { ...fencing.status, message: "waiting" } },
     Taint: { kind: "Taint", node: NODE, proof },
     Release: {

@@ -229,6 +229,7 @@ export class LiveWorld {
         return true;
       case "RefreshNode":
       case "Fence":
+      case "ConfirmOff":
       case "Taint":
       case "Untaint":
       case "Release":

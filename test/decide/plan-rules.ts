@@ -4,6 +4,7 @@ import { expect } from "vitest";
 import type { DecisionPolicy } from "../../src/model/decision-policy.ts";
 import { isOutOfService } from "../../src/model/node.ts";
 import type { Plan, Step } from "../../src/model/plan.ts";
+import { releasesByForce } from "../../src/model/proof.ts";
 import type { Snapshot } from "../../src/model/snapshot.ts";
 
 type Of<K extends Step["kind"]> = Extract<Step, { kind: K }>;
@@ -15,6 +16,7 @@ export function expectLawful(plan: Plan, snapshot: Snapshot, policy: DecisionPol
     if (step.kind === "Release") expectProof(step, snapshot);
     if (step.kind === "Taint") expectProof(step, snapshot);
     if (step.kind === "Fence" && step.mayPowerOff) expectSilence(step, snapshot, policy, nowMs);
+    if (step.kind === "ConfirmOff") expectWord(step, plan, snapshot);
     if (step.kind === "DeleteVMI") expect(snapshot.vmis.get(step.vmKey)?.phase).toBe("Failed");
     if (step.kind === "StartVM") expect(snapshot.vms.get(step.vmKey)?.runStrategy).toBe("Manual");
     if (step.kind !== "CreateMigration") continue;
@@ -30,7 +32,9 @@ export function expectLawful(plan: Plan, snapshot: Snapshot, policy: DecisionPol
 function expectProof(step: Of<"Release"> | Of<"Taint">, snapshot: Snapshot): void {
   const fencing = snapshot.fencings.get(step.proof.fencing);
   const node = snapshot.nodes.get(step.proof.nodeName);
-  expect(fencing?.status.proof).toMatchObject({ type: "PowerOff", bootID: step.proof.bootID });
+  const proof = fencing?.status.proof;
+  expect(proof?.bootID).toBe(step.proof.bootID);
+  expect(proof !== undefined && releasesByForce(proof), "a proof that releases by force").toBe(true);
   expect(fencing).toMatchObject({ nodeName: step.proof.nodeName, bootID: step.proof.bootID });
   expect(["Returned", "Aborted"]).not.toContain(fencing?.status.phase);
   if (node !== undefined) {
@@ -60,6 +64,18 @@ function expectSilence(step: Of<"Fence">, snapshot: Snapshot, policy: DecisionPo
       policy.nodeLostAfterMs,
     );
   }
+}
+
+/** A person's word about that very incarnation, on an unproven ledger, for a node that is lost. */
+function expectWord({ fencing, confirmation }: Of<"ConfirmOff">, plan: Plan, snapshot: Snapshot): void {
+  const ledger = snapshot.fencings.get(fencing.name);
+  expect(ledger?.confirmation).toEqual(confirmation);
+  expect(ledger?.bootID).toBe(confirmation.bootID);
+  expect(confirmation.by).not.toBe("");
+  expect(ledger?.status.proof).toBeUndefined();
+  if (!snapshot.nodes.has(fencing.nodeName)) return;
+  expect(plan.verdicts.get(fencing.nodeName)?.kind).toBe("lost");
+  expect(snapshot.nodes.get(fencing.nodeName)?.bootID ?? confirmation.bootID).toBe(confirmation.bootID);
 }
 
 function expectLimits(plan: Plan, snapshot: Snapshot, policy: DecisionPolicy): void {

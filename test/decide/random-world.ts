@@ -1,7 +1,9 @@
 // Draws clusters at random: plausible ones, in which objects fit together as the real controllers leave them, seen at any
 // moment; and absurd ones, in which nothing has to fit anything.
 import fc from "fast-check";
-import type { FencingPhase, FencingStatus, RecordedProof } from "../../src/model/fencing.ts";
+import type { Confirmation } from "../../src/model/confirmation.ts";
+import type { FencingPhase, FencingStatus } from "../../src/model/fencing.ts";
+import type { RecordedProof } from "../../src/model/proof.ts";
 import type { Signal } from "../../src/model/node.ts";
 import type { OptInPolicyFact, ProtectionStatus } from "../../src/model/protection.ts";
 import type { VMIFact, VMIPhase } from "../../src/model/virtual-machine.ts";
@@ -108,11 +110,35 @@ export function drawNode(draw: Draw, cluster: Cluster, name: string): void {
   if (lease !== undefined) cluster.leases.set(name, { renewal: first(lease.renewal) });
 }
 
+function drawOtherProof(draw: Draw, bootID: string): RecordedProof {
+  const base = { bootID, observedAt: NOW, detail: "said" };
+  const kind = draw.pick("FenceAgentsRemediation", "SelfNodeRemediation");
+  const remediation = { apiVersion: "example.com/v1", kind, name: "cr", uid: "u" };
+  const accepted = draw.chance(2) ? { acceptedAs: draw.pick("StorageFenced", "SelfNodeRemediation") } : {};
+  return draw.pick<RecordedProof>(
+    { ...base, type: "Confirmed", confirmedBy: "ada" },
+    { ...base, ...accepted, type: "Remediated", remediation, attempt: 1 },
+    { ...base, ...accepted, type: "SelfFenced", remediation, horizon: NOW, attempt: 1 },
+    { ...base, ...accepted, type: "StorageFenced", cidrs: ["10.0.0.1/32"], attempt: 1 },
+  );
+}
+
+function drawWord(draw: Draw, bootID: string): Confirmation {
+  return {
+    bootID: draw.pick(bootID, bootID, "boot-of-another"),
+    by: draw.pick("ada", "bob", ""),
+    writtenAt: NOW,
+  };
+}
+
 export function drawFencing(draw: Draw, cluster: Cluster, node: string): void {
   const proven = draw.chance(2);
   const phase = proven ? draw.pick(...AFTER_PROOF) : draw.pick(...BEFORE_PROOF);
   const type = draw.chance(8) ? "Rebooted" : "PowerOff";
-  const proof: RecordedProof = { type, bootID: `boot-${node}-1`, observedAt: NOW, detail: "off", attempt: 1 };
+  const bootID = `boot-${node}-1`;
+  const proof: RecordedProof = draw.chance(5)
+    ? drawOtherProof(draw, bootID)
+    : { type, bootID, observedAt: NOW, detail: "off", attempt: 1 };
   const attempts = Array.from({ length: draw.int(0, 4) }, (_, i) =>
     attempt({ number: i + 1, outcome: draw.pick("TimedOut", "Unreachable", "PoweredOff") }),
   );
@@ -129,6 +155,7 @@ export function drawFencing(draw: Draw, cluster: Cluster, node: string): void {
     provenAtMs: proven ? NOW_MS - draw.pick(0, 1_000, 12_000, 100_000, 400_000) : undefined,
     nodeUID: draw.chance(10) ? "another" : `uid-${node}`,
     topology: draw.chance(8) ? undefined : "bmc",
+    ...(draw.chance(5) ? { confirmation: drawWord(draw, bootID) } : {}),
   });
   // As a node is that was really switched off: silent from before its proof, and mostly tainted.
   if (proven && !draw.chance(4) && cluster.nodes.has(node))

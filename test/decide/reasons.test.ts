@@ -8,6 +8,7 @@ import {
   type Cluster,
   FAILOVER,
   lostWith,
+  NOW,
   NOW_WALL_MS,
   POLICY,
   NOW_MS,
@@ -25,6 +26,18 @@ const on = { on: "n1" };
 
 /** Every situation in which we have something to say. */
 const situations: readonly Cluster[] = [
+  threeNodes()
+    .node("n1", LOST)
+    .vm("db", { on: "n1" })
+    .fencing("n1", {}, { confirmation: { bootID: "boot-of-another", by: "ada" } }),
+  threeNodes()
+    .node("n1", LOST)
+    .vm("db", { on: "n1" })
+    .fencing(
+      "n1",
+      { refusedConfirmation: { bootID: "boot-of-another", by: "ada", refusedAt: NOW, message: "another" } },
+      { confirmation: { bootID: "boot-of-another", by: "ada" } },
+    ),
   threeNodes().vm("a", on),
   threeNodes()
     .topology("second")

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { nodeFencing } from "../../src/api/node-fencing.ts";
 import { fencingWith, haVirtualMachineWith } from "../api/bad-inputs.ts";
+import { BAD_PROOFS, GOOD_PROOFS } from "../api/proofs.ts";
 import { useCrds } from "./crds-fixture.ts";
 
 const cluster = useCrds();
@@ -110,12 +111,28 @@ describe("the ledger of a fencing", () => {
 
   it("takes a proof of power-off for the incarnation that was to be fenced, and for no other", async () => {
     const outcome = await write({ phase: "Fenced", epoch: 1, proof: { ...off, bootID: "boot-2" } });
-    expect(outcome).toMatchObject(refusal("status.proof.bootID", "must hold spec.bootID with type PowerOff"));
+    expect(outcome).toMatchObject(
+      refusal("status.proof.bootID", "must hold spec.bootID with any type but Rebooted"),
+    );
   });
 
   it("takes a proof of reboot for another incarnation only", async () => {
-    const outcome = await write({ phase: "Fenced", epoch: 1, proof: { ...rebooted, bootID: "boot-1" } });
+    const outcome = await write({ phase: "Returned", epoch: 1, proof: { ...rebooted, bootID: "boot-1" } });
     expect(outcome).toMatchObject(refusal("status.proof.bootID", "another boot ID with type Rebooted"));
+  });
+
+  it.each(GOOD_PROOFS)("takes $what", async ({ proof }) => {
+    expect(await write({ phase: "Fenced", epoch: 1, proof })).toMatchObject({ ok: true });
+  });
+
+  it.each(BAD_PROOFS)("refuses $what", async ({ proof, field }) => {
+    const outcome = await write({ phase: "Fencing", epoch: 1, proof });
+    expect(outcome).toMatchObject(refusal(`status.proof.${field}`, "must"));
+  });
+
+  it("is not Released on a proof of reboot, which releases nothing by force", async () => {
+    const outcome = await write({ phase: "Released", epoch: 1, proof: rebooted });
+    expect(outcome).toMatchObject(refusal("status.phase", "which Rebooted is not"));
   });
 
   it("refuses a leader that was replaced", async () => {

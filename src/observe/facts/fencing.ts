@@ -13,6 +13,7 @@ import type {
   RedfishSettings,
   SecretRef,
 } from "../../model/fencing.ts";
+import { readConfirmation } from "./confirmation.ts";
 import { type Reading, type ReadingContext, readWith } from "./reading.ts";
 
 type Level = FencingTopology["spec"]["levels"][number];
@@ -110,6 +111,7 @@ function secretKeyOf(ref: { readonly name: string; readonly namespace?: string; 
 export function readFencing(raw: unknown, context: ReadingContext<FencingFact>): Reading<FencingFact> {
   return readWith(nodeFencing.stored, raw, ({ metadata, spec, status }) => {
     const before = context.previous?.uid === metadata.uid ? context.previous : undefined;
+    const confirmation = readConfirmation(metadata.annotations, raw);
     return {
       name: metadata.name,
       uid: metadata.uid,
@@ -128,6 +130,7 @@ export function readFencing(raw: unknown, context: ReadingContext<FencingFact>):
         releasedVMs: status?.releasedVMs ?? [],
         conditions: status?.conditions ?? [],
       },
+      ...(confirmation === undefined ? {} : { confirmation }),
       changedAtMs:
         before?.resourceVersion === metadata.resourceVersion ? before.changedAtMs : context.seenAtMs,
       provenAtMs: status?.proof === undefined ? undefined : (before?.provenAtMs ?? context.seenAtMs),
