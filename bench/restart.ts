@@ -117,7 +117,8 @@ async function lose(scene: Scene, names: readonly string[], window: number | und
     LONG_MS,
   );
   await scene.untilJudged(names);
-  const writes = scene.audit.writes(cutAtMs);
+  // From the verdict on: what a cordon before the loss changed about the VMs is still being written when the power goes.
+  const writes = scene.audit.writes(Date.parse(fencing.spec.detectedAt));
   const deletes = writes.filter(({ verb, resource }) => verb === "delete" && resource === "pods");
   return {
     window,

@@ -1,7 +1,9 @@
-// How many VMs may be on their way up at once. A VM that cannot come up leaves the window, so that it never holds up the
-// others; and a VM that cannot even be let go is overtaken in the end, since the window widens with time.
+// How many VMs may be on their way up at once: few at first, so that the most important have KubeVirt to themselves, and one
+// more with each that came through, so that the last is no later than all at once. A VM that cannot come up leaves the
+// window, and never holds up the others; one that cannot even be let go is overtaken, since the window widens with time too.
 import type { FencingFact } from "../model/fencing.ts";
 import type { FailoverRecord, ProtectionFact } from "../model/protection.ts";
+import { isFinal } from "../model/virtual-machine.ts";
 import { willRestart } from "./run-strategy.ts";
 import { protectionOf, type Turn } from "./turn.ts";
 
@@ -23,7 +25,8 @@ export class RestartSlots {
     const widenMs = restartSlotMs * SLOT_TIMES_TO_WIDEN;
     const widened = Math.max(0, Math.floor((nowMs - sinceMs) / widenMs));
     this.#nextFreeAtMs = sinceMs + (widened + 1) * widenMs;
-    this.#free = maxRestartsInFlight * (1 + widened) - this.#restartsInFlight();
+    const window = maxRestartsInFlight * (1 + widened) + this.#cameThrough(fencings);
+    this.#free = window - this.#restartsInFlight();
   }
 
   /** Takes a place; false when none is free, and then asks for a turn at the moment one will be. */
@@ -34,6 +37,19 @@ export class RestartSlots {
     }
     this.#free -= 1;
     return true;
+  }
+
+  /** VMs that we saw leave these nodes since the proof, and that have been placed. A new leader has seen none. */
+  #cameThrough(fencings: readonly FencingFact[]): number {
+    const { index, vmis } = this.#turn.snapshot;
+    let count = 0;
+    for (const [vmKey, { node, at }] of index.podsGone) {
+      const from = fencings.find((fencing) => fencing.nodeName === node);
+      if (from?.provenAtMs === undefined || at.monotonicMs < from.provenAtMs) continue;
+      const vmi = vmis.get(vmKey);
+      if (vmi?.nodeName !== undefined && vmi.nodeName !== node && !isFinal(vmi)) count += 1;
+    }
+    return count;
   }
 
   /** VMs let go whose replacement has not been placed yet. */

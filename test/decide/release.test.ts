@@ -244,6 +244,14 @@ describe("the window of restarts", () => {
     return world.adopt("pods", "ns/again");
   };
 
+  it("widens by one with each VM that was placed elsewhere, and not with one that merely left it", () => {
+    const world = letGo(inFlight());
+    again(world).vmi("ns/away", { phase: "Scheduled", nodeName: "n2" });
+    expect(released(world.turn())).toEqual(["vm-00", "vm-01"]);
+    world.vmi("ns/away", { phase: "Failed" });
+    expect(released(world.turn())).toEqual(["vm-00"]);
+  });
+
   it("asks for a turn at the moment the place becomes free", () => {
     const world = letGo(inFlight());
     world.pass(1_000, ["n1"]);
