@@ -1,5 +1,6 @@
 // A large cluster in facts, as the operator would hold it: every VM with its promise, instance and pod, half of them made by
 // a policy, and as many different demands on nodes as a large cluster has.
+import { DEFAULT_AVAILABILITY_RULE } from "../src/model/availability.ts";
 import type { PlacementConstraints } from "../src/model/virtual-machine.ts";
 import { Cluster, FAILOVER } from "../test/decide/builder.ts";
 
@@ -67,6 +68,7 @@ function halfOfAll() {
       evacuation: { strategy: "LiveMigrate", targetSelector: {}, timeoutMs: 900_000 },
       failover: FAILOVER,
       failback: { policy: "Never", delayMs: 300_000, nodeSelector: {} },
+      availability: DEFAULT_AVAILABILITY_RULE,
     },
     template: {},
     deleting: false,

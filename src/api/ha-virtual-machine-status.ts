@@ -1,5 +1,6 @@
 // The status of an HAVirtualMachine: how the promise stands, what is under way, and what has been.
 import { z } from "zod";
+import { availabilityStatus } from "./availability-status.ts";
 import { conditions } from "./conditions.ts";
 import { atomicList } from "./list.ts";
 import { count, identifier, text } from "./scalar.ts";
@@ -18,6 +19,8 @@ export const HA_VIRTUAL_MACHINE_CONDITIONS = [
   "Available",
   "Restartable",
   "Migratable",
+  "SLOAtRisk",
+  "SLOViolated",
 ] as const;
 
 const nodeName = () => text(MAX_NAME_LENGTH);
@@ -127,6 +130,7 @@ export const haVirtualMachineStatus = z
     outages: atomicList(outage, { max: MAX_OUTAGES })
       .meta({ description: "The last outages, with the time of every phase; at most 10." })
       .exactOptional(),
+    availability: availabilityStatus.exactOptional(),
     candidates: candidates
       .meta({ description: "Where the VM could be restarted if its node were lost now." })
       .exactOptional(),

@@ -13,8 +13,9 @@ const MAX_DEPENDENCIES = 16;
 /** Longest VM name: KubeVirt makes it the guest's host name and a label's value. */
 const MAX_VM_NAME_LENGTH = 63;
 
-/** Those that `kubectl get` shows: the promise, and what stands behind it. */
-const SHOWN_CONDITIONS = HA_VIRTUAL_MACHINE_CONDITIONS.filter((type) => type !== "Accepted");
+/** Those that `kubectl get` does not show: what stands behind them is shown by itself. */
+const HIDDEN_CONDITIONS: readonly string[] = ["Accepted", "SLOAtRisk", "SLOViolated"];
+const SHOWN_CONDITIONS = HA_VIRTUAL_MACHINE_CONDITIONS.filter((type) => !HIDDEN_CONDITIONS.includes(type));
 
 const dependency = z.object({
   name: objectName().meta({ description: "Name of another HAVirtualMachine in this namespace." }),
@@ -74,6 +75,18 @@ export const haVirtualMachine = defineKind({
       type: "integer",
       jsonPath: ".spec.priority",
       description: "Higher is evacuated and restarted first.",
+    },
+    {
+      name: "Availability",
+      type: "string",
+      jsonPath: ".status.availability.figures.availability",
+      description: "Percent of the window's service time in which the VM was up.",
+    },
+    {
+      name: "Budget left",
+      type: "string",
+      jsonPath: ".status.availability.figures.errorBudgetLeft",
+      description: "What is left of the error budget.",
     },
     {
       name: "Failover",

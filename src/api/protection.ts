@@ -1,5 +1,6 @@
 // What may be promised for a VM without naming it: the fields that HAVirtualMachine and HAVirtualMachinePolicy share.
 import { z } from "zod";
+import { availabilityField } from "./availability.ts";
 import { duration } from "./duration.ts";
 import { labelPairs } from "./label-selector.ts";
 
@@ -81,4 +82,5 @@ export const protectionFields = {
   evacuation,
   failover,
   failback,
+  availability: availabilityField,
 };

@@ -30,6 +30,9 @@ export const CONDITION_REASONS = [
   "CoversNoNode",
   "Selected",
   "SelectsNothing",
+  "WithinBudget",
+  "BudgetLow",
+  "BudgetSpent",
 ] as const;
 export type ConditionReason = (typeof CONDITION_REASONS)[number];
 

@@ -23,7 +23,13 @@ export function protectionsToLookAt(
   };
   for (const vmKey of vmKeys) snapshot.index.protectionsByVM.get(vmKey)?.forEach(add);
   snapshot.index.unsettled.forEach(add);
+  if (last.hour !== hourOf(turn)) snapshot.index.everDown.forEach(add);
   return found;
+}
+
+/** Hours since 1970. */
+export function hourOf({ now }: Turn): number {
+  return Math.floor(now.wallMs / 3_600_000);
 }
 
 /** VMs on nodes that are judged otherwise than before, or are new, or gone. */

@@ -5,7 +5,8 @@ import type { Instant } from "../model/clock.ts";
 import type { Plan, Step } from "../model/plan.ts";
 import type { ProtectionFact, ProtectionStatus } from "../model/protection.ts";
 import type { NodeConclusion, Snapshot } from "../model/snapshot.ts";
-import { protectionsToLookAt } from "./affected.ts";
+import { hourOf, protectionsToLookAt } from "./affected.ts";
+import { nextAccount } from "./availability.ts";
 import { conditionsOf } from "./condition.ts";
 import { sameData } from "../model/equal.ts";
 import { decideEvacuations, isToBeEmptied } from "./evacuation.ts";
@@ -18,6 +19,7 @@ import { canHost, findCandidates } from "./placement.ts";
 import { nextRecords } from "./records.ts";
 import { decideRestarts } from "./restarts.ts";
 import { liftOrphanedTaints } from "./returning.ts";
+import { judgeSLO } from "./slo.ts";
 import { candidatesOf, judgeStanding } from "./standing.ts";
 import { statusEvents } from "./status-events.ts";
 import { judgeStorm } from "./storm.ts";
@@ -53,7 +55,12 @@ export function decide(snapshot: Snapshot, policy: DecisionPolicy, now: Instant)
     verdicts: turn.verdicts,
     notJudged: undefined,
     lookAgainAtMs,
-    conclusions: { nodes, candidates: turn.candidates, unwritten: unwrittenBy(snapshot, steps) },
+    conclusions: {
+      nodes,
+      candidates: turn.candidates,
+      unwritten: unwrittenBy(snapshot, steps),
+      hour: hourOf(turn),
+    },
   };
 }
 
@@ -137,7 +144,9 @@ function decideStatus(turn: Turn, protection: ProtectionFact): void {
   const candidates = candidatesOf(subject);
   const records = nextRecords(subject);
   if (isMidFailover(protection, records.failover)) return;
-  const judgements = judgeStanding(subject, candidates, records.failover);
+  const account = nextAccount(subject, records);
+  const slo = account === undefined ? undefined : judgeSLO(subject, account);
+  const judgements = [...judgeStanding(subject, candidates, records.failover), ...(slo?.judgements ?? [])];
   const status: ProtectionStatus = {
     observedGeneration: protection.generation,
     conditions: conditionsOf(
@@ -149,6 +158,7 @@ function decideStatus(turn: Turn, protection: ProtectionFact): void {
     ...(vmi?.nodeName === undefined ? {} : { node: vmi.nodeName }),
     ...(vmi === undefined ? {} : { vmiUID: vmi.uid }),
     ...records,
+    ...(slo === undefined ? {} : { availability: slo.availability }),
     ...(candidates === undefined ? {} : { candidates }),
   };
   if (sameData(status, protection.status)) return;

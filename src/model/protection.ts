@@ -1,4 +1,5 @@
 // The promise made for one VM (an HAVirtualMachine), and what its status remembers, in domain values.
+import type { Account, AvailabilityRule } from "./availability.ts";
 import type { LabelSelector } from "./label-selector.ts";
 
 export interface Condition {
@@ -46,6 +47,7 @@ export interface ProtectionRules {
   readonly evacuation: EvacuationRule;
   readonly failover: FailoverRule;
   readonly failback: FailbackRule;
+  readonly availability: AvailabilityRule;
 }
 
 /** `Blocked`: something must change before the VM can come back; the message says what. */
@@ -100,6 +102,30 @@ export interface Candidates {
   readonly nodes: readonly string[];
 }
 
+/** Figures as a status shows them: rounded, in words for people. */
+export interface ShownFigures {
+  readonly asOf: string;
+  readonly windowFrom: string;
+  readonly windowTo: string;
+  readonly availability?: string;
+  readonly nines?: string;
+  readonly downtimePerYear?: string;
+  readonly outages: number;
+  readonly plannedOutages: number;
+  readonly unplannedMs: number;
+  readonly plannedMs: number;
+  readonly unobservedMs: number;
+  readonly mtbfMs?: number;
+  readonly mttrMs?: number;
+  readonly errorBudgetMs?: number;
+  readonly errorBudgetLeftMs?: number;
+  readonly errorBudgetLeft?: string;
+}
+
+export interface AvailabilityStatus extends Account {
+  readonly figures?: ShownFigures;
+}
+
 /** Beyond this many candidate nodes we say "at least": so that losing one node of many changes no status. */
 export const MAX_CANDIDATES_COUNTED = 3;
 
@@ -115,6 +141,7 @@ export interface ProtectionStatus {
   readonly evacuation?: EvacuationRecord;
   readonly displacedFrom?: DisplacedFrom;
   readonly outages: readonly OutageRecord[];
+  readonly availability?: AvailabilityStatus;
   readonly candidates?: Candidates;
 }
 

@@ -1,4 +1,5 @@
 // The world as one turn sees it: facts by key, the indexes a turn needs, and how far each source can be trusted.
+import type { Span } from "./availability.ts";
 import type { Instant } from "./clock.ts";
 import type { FencingFact, FencingTopologyFact } from "./fencing.ts";
 import type { NodeFact, NodeLeaseFact, NodePlacement } from "./node.ts";
@@ -55,6 +56,8 @@ export interface Conclusions {
    * failed, or did not fit into the queue, is planned until the world shows it.
    */
   readonly unwritten: ReadonlySet<string>;
+  /** Hours since 1970 at the last turn: each hour some accounts are due for their daily write. */
+  readonly hour: number;
 }
 
 export interface NodeConclusion {
@@ -67,6 +70,8 @@ export interface NodeConclusion {
 export interface Snapshot {
   readonly sources: Readonly<Record<SourceName, SourceState>>;
   readonly contact: ContactState;
+  /** Wall time in which no replica watched, as far as it is remembered; ascending. */
+  readonly unobserved: readonly Span[];
   readonly nodes: ReadonlyMap<string, NodeFact>;
   /** The kubelets' Leases by the name of the node. */
   readonly leases: { get(node: string): NodeLeaseFact | undefined };
@@ -105,6 +110,8 @@ export interface SnapshotIndex {
    * what time alone will make untrue.
    */
   readonly unsettled: ReadonlySet<string>;
+  /** HAVirtualMachines on whose account a day stands: their figures change as days leave the window. */
+  readonly everDown: ReadonlySet<string>;
   /** Keys of unfinished migrations, whoever made them. */
   readonly unfinishedMigrations: ReadonlySet<string>;
   /** The launcher pod of each VM that we last saw go; of those that went before we watched nothing is known. */

@@ -86,6 +86,11 @@ export interface VMIFact {
   readonly scheduledAtWallMs: number | undefined;
   readonly runningAtWallMs: number | undefined;
   readonly readyAtWallMs: number | undefined;
+  /** When it was made, by the API server. */
+  readonly createdAtWallMs: number | undefined;
+  /** When its Ready condition last changed: what we saw, or KubeVirt's own time stamp where we came later. */
+  readonly readyChangedAtWallMs: number | undefined;
+  readonly agentConnected: boolean;
   /** Monotonic time at which we first saw this VMI (this UID). */
   readonly firstSeenMs: number;
 }

@@ -13,17 +13,21 @@ export class Contact {
   readonly #clock: Clock;
   #lastOkMs: number | undefined;
   #unbrokenSinceMs: number | undefined;
+  readonly #onGap: (lengthMs: number) => void;
 
-  constructor(clock: Clock) {
+  /** `onGap` is told at the end of each gap how long it was. */
+  constructor(clock: Clock, onGap: (lengthMs: number) => void = () => {}) {
     this.#clock = clock;
+    this.#onGap = onGap;
   }
 
   /** The server has just answered. */
   heard(): void {
     const nowMs = this.#clock.now().monotonicMs;
-    if (this.#lastOkMs === undefined || nowMs - this.#lastOkMs > CONTACT_GAP_MS)
-      this.#unbrokenSinceMs = nowMs;
+    const silentMs = this.#lastOkMs === undefined ? undefined : nowMs - this.#lastOkMs;
+    if (silentMs === undefined || silentMs > CONTACT_GAP_MS) this.#unbrokenSinceMs = nowMs;
     this.#lastOkMs = nowMs;
+    if (silentMs !== undefined && silentMs > CONTACT_GAP_MS) this.#onGap(silentMs);
   }
 
   /** As of now; a gap that is still open counts from its end, which is not yet known, so nothing is judged silent in it. */

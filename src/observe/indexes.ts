@@ -21,6 +21,7 @@ export class Indexes {
   readonly #dependents = new DependentIndex();
   readonly #madeByPolicy = new MadeByPolicyIndex();
   readonly #unsettled = new Set<string>();
+  readonly #everDown = new Set<string>();
   readonly #unfinishedMigrations = new Set<string>();
   readonly #podsGone = new Map<string, PodGone>();
   #changedVMs = new Set<string>();
@@ -33,6 +34,7 @@ export class Indexes {
     protectionsByVM: this.#protectionsByVM.groups,
     vmsByConstraints: this.#vmsByConstraints.groups,
     unsettled: this.#unsettled,
+    everDown: this.#everDown,
     unfinishedMigrations: this.#unfinishedMigrations,
     podsGone: this.#podsGone,
     madeByPolicy: this.#madeByPolicy.counts,
@@ -105,6 +107,8 @@ export class Indexes {
     this.#protectionsByVM.move(key, before?.vmKey, after?.vmKey);
     if (after !== undefined && isUnsettled(after)) this.#unsettled.add(key);
     else this.#unsettled.delete(key);
+    if (after !== undefined && (after.status.availability?.days.length ?? 0) > 0) this.#everDown.add(key);
+    else this.#everDown.delete(key);
     if (before !== undefined) this.#changedVMs.add(before.vmKey);
     if (after !== undefined) this.#changedVMs.add(after.vmKey);
     this.#madeByPolicy.changed(before, after);
@@ -118,6 +122,7 @@ function isUnsettled({ status }: ProtectionFact): boolean {
     status.failover !== undefined ||
     status.evacuation !== undefined ||
     status.displacedFrom !== undefined ||
+    status.availability?.open?.class === "Unplanned" ||
     status.conditions.some((condition) => condition.reason === "RestartLimitReached")
   );
 }

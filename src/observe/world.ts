@@ -4,8 +4,9 @@ import type { Clock, Random } from "../model/clock.ts";
 import type { NodeFact } from "../model/node.ts";
 import type { Conclusions, ContactState, Snapshot, SourceName, SourceState } from "../model/snapshot.ts";
 import { DEFAULT_KUBEVIRT_CONFIG, type MigrationFact } from "../model/virtual-machine.ts";
-import { Contact } from "./contact.ts";
+import { Contact, CONTACT_GAP_MS } from "./contact.ts";
 import { Indexes } from "./indexes.ts";
+import { ObservationGaps } from "./observation-gaps.ts";
 import { createReflectors, type Listeners, NODE_LEASE_NAMESPACE, type Reflectors } from "./sources.ts";
 
 export interface WorldOptions {
@@ -41,6 +42,10 @@ export class World {
   readonly #onChange: () => void;
   readonly #onMigrationEnded: (migration: MigrationFact) => void;
   readonly #contact: Contact;
+  readonly #gaps = new ObservationGaps();
+  /** Wall time at which the last leader was last alive, until it is clear from when on we have watched. */
+  #lastWatchedWallMs: number | undefined;
+  #syncedSinceMs: number | undefined;
   readonly #indexes = new Indexes();
   readonly #reflectors: Reflectors;
   #attended: ReadonlySet<string> = new Set();
@@ -51,7 +56,10 @@ export class World {
     this.#clock = options.clock;
     this.#onChange = options.onChange;
     this.#onMigrationEnded = options.onMigrationEnded ?? (() => undefined);
-    this.#contact = new Contact(options.clock);
+    this.#contact = new Contact(options.clock, (lengthMs) => {
+      const { wallMs } = this.#clock.now();
+      this.#gaps.add({ fromMs: wallMs - lengthMs, toMs: wallMs });
+    });
     this.#reflectors = createReflectors({
       ...options,
       listeners: this.#listeners(),
@@ -75,6 +83,22 @@ export class World {
   /** The API server has answered, on whatever connection: also called by the leader election. */
   heard(): void {
     this.#contact.heard();
+    if (this.#syncedSinceMs === undefined && this.#isSynced())
+      this.#syncedSinceMs = this.#clock.now().monotonicMs;
+  }
+
+  /**
+   * Takes over the watch from another leader, or from our own past: the gaps it had written down, and when it was last
+   * alive. What lies between that and the beginning of our own watch, if anything, is one more gap.
+   */
+  takeOver(gaps: string | undefined, lastWatchedWallMs: number | undefined): void {
+    this.#gaps.replace(gaps);
+    this.#lastWatchedWallMs = lastWatchedWallMs;
+  }
+
+  /** The gaps in the watch, as a text for `takeOver`. */
+  get gaps(): string | undefined {
+    return this.#gaps.text;
   }
 
   get contact(): ContactState {
@@ -93,6 +117,7 @@ export class World {
   /** The world as it is now; takes the changes since the last snapshot. `last` is what the last turn concluded. */
   snapshot(last: Conclusions | undefined): Snapshot {
     const r = this.#reflectors;
+    this.#closeTakeOver();
     const changes = {
       everything: this.#everythingChanged,
       rules: this.#rulesChanged,
@@ -103,6 +128,7 @@ export class World {
     return {
       sources: this.sources(),
       contact: this.#contact.state(),
+      unobserved: this.#gaps.spans,
       nodes: r.nodes.store,
       leases: { get: (node) => r.leases.store.get(leaseKeyOf(node)) },
       leaseAsOfMs: (node) => r.leases.objectAsOfMs(leaseKeyOf(node)) ?? 0,
@@ -120,6 +146,20 @@ export class World {
       changes,
       last,
     };
+  }
+
+  #isSynced(): boolean {
+    return Object.values(this.#reflectors).every(({ synced }) => synced);
+  }
+
+  #closeTakeOver(): void {
+    if (this.#lastWatchedWallMs === undefined || !this.#isSynced()) return;
+    const { monotonicMs, wallMs } = this.#clock.now();
+    const sinceMs = Math.max(this.#contact.state().unbrokenSinceMs, this.#syncedSinceMs ?? monotonicMs);
+    const watched = { fromMs: this.#lastWatchedWallMs, toMs: wallMs - (monotonicMs - sinceMs) };
+    this.#lastWatchedWallMs = undefined;
+    // A leader's last sign of life is always a little old.
+    if (watched.toMs - watched.fromMs > CONTACT_GAP_MS) this.#gaps.add(watched);
   }
 
   /** A turn could not use its snapshot: its changes count again. */

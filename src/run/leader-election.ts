@@ -24,6 +24,10 @@ export interface LeaderElectionOptions {
   readonly onContact?: (ok: boolean) => void;
   /** Highest epoch known from elsewhere (the fencing ledger), so that a deleted Lease does not start them over. */
   readonly epochFloor?: () => number;
+  /** What is to be kept on the Lease about gaps in the watch while leading. */
+  readonly unobserved?: () => string | undefined;
+  /** Told before `onLeading` what the Lease said when it was taken. */
+  readonly onTaken?: (before: LeaseRecord | undefined) => void;
 }
 
 export interface ElectionState {
@@ -89,7 +93,15 @@ class Elector implements LeaderElection {
       onContact: options.onContact ?? (() => {}),
     });
     this.#client = client;
-    this.#claims = new LeaseClaims({ client, clock, namespace, leaseName, identity, leaseDurationMs });
+    this.#claims = new LeaseClaims({
+      client,
+      clock,
+      namespace,
+      leaseName,
+      identity,
+      leaseDurationMs,
+      unobserved: options.unobserved ?? (() => undefined),
+    });
   }
 
   start(): void {
@@ -132,7 +144,7 @@ class Elector implements LeaderElection {
     for (let tries = 0; tries < MAX_TRIES_IN_A_ROW && held.valid(); tries += 1) {
       const sentAtMs = this.#nowMs();
       const before = this.#seen.record;
-      const answer = await this.#claims.write(before, held, held.leftMs);
+      const answer = await this.#claims.write(before, held, held.leftMs, true);
       if (answer.kind === "failed") return this.#failed(answer.failure);
       // A patch that changed nothing is no sign of life to those who watch the resourceVersion.
       if (answer.kind === "record" && answer.record.resourceVersion !== before?.resourceVersion) {
@@ -172,6 +184,7 @@ class Elector implements LeaderElection {
     this.#succeeded(answer.record);
     // Heard of too late to be of use (the process was paused): take it again, it is still ours.
     if (this.#stopping || this.#nowMs() >= sentAtMs + renewDeadlineMs) return this.#nowMs();
+    this.#options.onTaken?.(observation.record);
     this.#lead(term, sentAtMs);
     return sentAtMs + retryPeriodMs;
   }

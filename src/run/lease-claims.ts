@@ -20,6 +20,8 @@ interface LeaseClaimsOptions {
   readonly leaseName: string;
   readonly identity: string;
   readonly leaseDurationMs: number;
+  /** What the leader remembers of gaps in the watch; not called for the claim by which it takes the Lease. */
+  readonly unobserved: () => string | undefined;
 }
 
 /** Which leadership a claim is for. */
@@ -40,7 +42,12 @@ export class LeaseClaims {
   }
 
   /** Writes the term over that version of the Lease, or into a new Lease where there was none. */
-  write(before: LeaseRecord | undefined, term: Term, withinMs?: number): Promise<LeaseAnswer> {
+  write(
+    before: LeaseRecord | undefined,
+    term: Term,
+    withinMs?: number,
+    leading = false,
+  ): Promise<LeaseAnswer> {
     const { client, identity, leaseDurationMs, leaseName, namespace } = this.#options;
     const { epoch, acquireTime } = term;
     const claim: LeaseClaim = {
@@ -49,6 +56,7 @@ export class LeaseClaims {
       acquireTime,
       renewTime: this.#timestamp(),
       durationMs: leaseDurationMs,
+      unobserved: leading ? this.#options.unobserved() : undefined,
     };
     this.#last = claim;
     return before

@@ -4,6 +4,9 @@ import { z } from "zod";
 /** Says which epoch let the Lease go by itself; without it an empty holder is just somebody's edit and proves nothing. */
 export const RELEASED_EPOCH_ANNOTATION = "holdfast.dev/released-epoch";
 
+/** Times in which no leader watched; rides on the Lease, which is written anyway. */
+export const UNOBSERVED_ANNOTATION = "holdfast.dev/unobserved";
+
 /** What one version of the Lease says. */
 export interface LeaseRecord {
   readonly resourceVersion: string;
@@ -12,6 +15,9 @@ export interface LeaseRecord {
   /** `leaseTransitions`: rises with every new leadership. */
   readonly epoch: number;
   readonly acquireTime: string | undefined;
+  readonly renewTime: string | undefined;
+  /** The last leaders' gaps, as they wrote them. */
+  readonly unobserved: string | undefined;
   /** How long its holder asks others to wait; 0 where it does not say. */
   readonly durationMs: number;
   /** The last holder had stopped leading before it wrote this. */
@@ -25,6 +31,8 @@ export interface LeaseClaim {
   readonly acquireTime: string;
   readonly renewTime: string;
   readonly durationMs: number;
+  /** Left as it is where undefined. */
+  readonly unobserved?: string | undefined;
 }
 
 const leaseSchema = z.object({
@@ -38,6 +46,7 @@ const leaseSchema = z.object({
       leaseTransitions: z.number().nullish(),
       leaseDurationSeconds: z.number().nullish(),
       acquireTime: z.string().nullish(),
+      renewTime: z.string().nullish(),
     })
     .nullish(),
 });
@@ -54,6 +63,8 @@ export function parseLease(value: unknown): LeaseRecord | undefined {
     holder,
     epoch,
     acquireTime: spec?.acquireTime ?? undefined,
+    renewTime: spec?.renewTime ?? undefined,
+    unobserved: metadata.annotations?.[UNOBSERVED_ANNOTATION],
     durationMs: (spec?.leaseDurationSeconds ?? 0) * 1000,
     released: holder === "" && metadata.annotations?.[RELEASED_EPOCH_ANNOTATION] === String(epoch),
   };
@@ -107,7 +118,13 @@ export function releasedLease(name: string, namespace: string): Record<string, u
  */
 export function claimPatch(resourceVersion: string, claim: LeaseClaim): Record<string, unknown> {
   return {
-    metadata: { resourceVersion, annotations: { [RELEASED_EPOCH_ANNOTATION]: null } },
+    metadata: {
+      resourceVersion,
+      annotations: {
+        [RELEASED_EPOCH_ANNOTATION]: null,
+        ...(claim.unobserved === undefined ? {} : { [UNOBSERVED_ANNOTATION]: claim.unobserved }),
+      },
+    },
     spec: claimSpec(claim),
   };
 }

@@ -104,6 +104,8 @@ export class Operator {
       onLost: (why) => this.#stopLeading(why),
       onContact: (ok) => this.#contact(ok),
       epochFloor: () => this.#highestEpoch(),
+      unobserved: () => this.world.gaps,
+      onTaken: (lease) => this.world.takeOver(lease?.unobserved, wallMsOfRenewal(lease?.renewTime)),
     });
   }
 
@@ -165,6 +167,12 @@ export class Operator {
     this.#lastPlan = plan;
     this.#options.observer?.onPlan?.(plan, tookMs);
   }
+}
+
+/** A Lease's MicroTime as wall-clock milliseconds; undefined where nobody ever renewed it. */
+function wallMsOfRenewal(renewTime: string | undefined): number | undefined {
+  const ms = renewTime === undefined ? Number.NaN : Date.parse(renewTime);
+  return Number.isNaN(ms) ? undefined : ms;
 }
 
 /** Everything that belongs to one leadership and ends with it. */

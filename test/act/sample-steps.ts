@@ -1,4 +1,5 @@
 // One step of every kind, as a turn might plan it for the scene's node.
+import { DEFAULT_AVAILABILITY_RULE } from "../../src/model/availability.ts";
 import type { Step } from "../../src/model/plan.ts";
 import type { OptInPolicyFact, ProtectionFact, ProtectionStatus } from "../../src/model/protection.ts";
 import { type ActScene, BOOT_ID, LEVEL, NODE, NODE_UID } from "./act-fixture.ts";
@@ -26,6 +27,7 @@ export const PROTECTION: ProtectionFact = {
     restartWindowMs: 3_600_000,
   },
   failback: { policy: "Never", delayMs: 300_000, nodeSelector: {} },
+  availability: DEFAULT_AVAILABILITY_RULE,
   madeByPolicy: undefined,
   policyGeneration: undefined,
   deleting: false,

@@ -1,4 +1,5 @@
 // Builds snapshots for decision tables: a small cluster in plain words, all sources synced, everything changed.
+import { DEFAULT_AVAILABILITY_RULE, type Span } from "../../src/model/availability.ts";
 import { defaultPolicy } from "../../src/config.ts";
 import { decide } from "../../src/decide/decide.ts";
 import type { DecisionPolicy } from "../../src/model/decision-policy.ts";
@@ -102,6 +103,7 @@ export class Cluster {
     SOURCES.map((name) => [name, { synced: true, asOfMs: NOW_MS }]),
   );
   contactSinceMs = 0;
+  unobserved: readonly Span[] = [];
   changes: Changes | undefined;
   last: Conclusions | undefined;
   kubeVirt = DEFAULT_KUBEVIRT_CONFIG;
@@ -189,6 +191,9 @@ export class Cluster {
         scheduledAtWallMs: NOW_WALL_MS - 60_000,
         runningAtWallMs: NOW_WALL_MS - 59_000,
         readyAtWallMs: NOW_WALL_MS - 58_000,
+        createdAtWallMs: NOW_WALL_MS - 62_000,
+        readyChangedAtWallMs: NOW_WALL_MS - 58_000,
+        agentConnected: false,
         firstSeenMs: NOW_MS - 60_000,
         ...vmi,
       });
@@ -239,6 +244,7 @@ export class Cluster {
       evacuation: { strategy: "LiveMigrate", targetSelector: {}, timeoutMs: 900_000 },
       failover: FAILOVER,
       failback: { policy: "Never", delayMs: 300_000, nodeSelector: {} },
+      availability: DEFAULT_AVAILABILITY_RULE,
       ...rest,
       status: { conditions: [], outages: [], ...status },
     });
@@ -335,6 +341,7 @@ export class Cluster {
       topologies: this.topologies,
       fencings: this.fencings,
       namespaces: this.namespaces,
+      unobserved: this.unobserved,
       kubeVirt: this.kubeVirt,
     };
   }

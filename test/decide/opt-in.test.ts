@@ -1,3 +1,4 @@
+import { DEFAULT_AVAILABILITY_RULE } from "../../src/model/availability.ts";
 import { describe, expect, it } from "vitest";
 import type { Step } from "../../src/model/plan.ts";
 import type { OptInPolicyFact } from "../../src/model/protection.ts";
@@ -25,6 +26,7 @@ const policy = (name: string, change: Partial<OptInPolicyFact> = {}): OptInPolic
     evacuation: { strategy: "LiveMigrate", targetSelector: {}, timeoutMs: 1 },
     failover: FAILOVER,
     failback: { policy: "Never", delayMs: 0, nodeSelector: {} },
+    availability: DEFAULT_AVAILABILITY_RULE,
   },
   template: {},
   deleting: false,

@@ -1,5 +1,6 @@
 // Draws clusters at random: plausible ones, in which objects fit together as the real controllers leave them, seen at any
 // moment; and absurd ones, in which nothing has to fit anything.
+import { DEFAULT_AVAILABILITY_RULE } from "../../src/model/availability.ts";
 import fc from "fast-check";
 import type { Confirmation } from "../../src/model/confirmation.ts";
 import type { FencingPhase, FencingStatus } from "../../src/model/fencing.ts";
@@ -246,6 +247,7 @@ export function drawProtection(draw: Draw, name: string): NonNullable<VMWords["p
       timeoutMs: 900_000,
     },
     failover: { ...FAILOVER, enabled, restartOnce: draw.chance(2), startManual: !draw.chance(4) },
+    availability: DEFAULT_AVAILABILITY_RULE,
     failback: {
       policy: draw.pick("Never", "Automatic"),
       delayMs: 300_000,
@@ -310,6 +312,7 @@ export function drawPolicy(draw: Draw): OptInPolicyFact {
       evacuation: { strategy: "None", targetSelector: {}, timeoutMs: 1 },
       failover: FAILOVER,
       failback: { policy: "Never", delayMs: 0, nodeSelector: {} },
+      availability: DEFAULT_AVAILABILITY_RULE,
     },
     template: {},
     deleting: draw.chance(6),

@@ -1,3 +1,4 @@
+import { DEFAULT_AVAILABILITY_RULE } from "../../src/model/availability.ts";
 import { describe, expect, it } from "vitest";
 import { CONDITION_REASONS, EVENT_REASONS, REFUSAL_REASONS } from "../../src/api/reasons.ts";
 import { decide } from "../../src/decide/decide.ts";
@@ -56,6 +57,9 @@ const situations: readonly Cluster[] = [
   fourLost(),
   threeNodes().node("n1", ISOLATED).vm("a", on),
   threeNodes().vm("a", { ...on, runStrategy: "Once" }),
+  threeNodes().vm("a", promised(1)),
+  threeNodes().vm("a", promised(35 * 60_000)),
+  threeNodes().vm("a", promised(24 * 3_600_000)),
   threeNodes().vm("a", { runStrategy: "Halted" }),
   threeNodes().vm("a", { ...on, vmi: { ready: false } }),
   threeNodes().vm("a", { ...on, vmi: { paused: "User" } }),
@@ -96,6 +100,20 @@ const situations: readonly Cluster[] = [
   ),
 ];
 
+function promised(unplannedMs: number): VMWords {
+  const day = {
+    day: "2026-11-22",
+    unplannedMs,
+    plannedMs: 0,
+    unobservedMs: 0,
+    outages: 1,
+    plannedOutages: 0,
+  };
+  const times = { since: "2026-11-01T00:00:00.000Z", until: "2026-11-22T11:00:00.000Z" };
+  const availability = { ...times, recent: [], days: [day], totals: [], burntMs: unplannedMs };
+  const rule = { ...DEFAULT_AVAILABILITY_RULE, objective: 0.999 };
+  return { on: "n1", protection: { availability: rule, status: { availability } } };
+}
 function waitsFor(name: string): VMWords {
   return { on: "n1", protection: { dependsOn: [{ name, condition: "Ready", timeoutMs: 60_000 }] } };
 }
@@ -134,7 +152,11 @@ function selecting(cluster: Cluster): Cluster {
     precedence: 0,
     namespaceSelector: {},
     selector: { matchLabels: { ha: "yes" } },
-    rules: { ...rules, failback: { policy: "Never", delayMs: 0, nodeSelector: {} } },
+    rules: {
+      ...rules,
+      failback: { policy: "Never", delayMs: 0, nodeSelector: {} },
+      availability: DEFAULT_AVAILABILITY_RULE,
+    },
     template: {},
     deleting: false,
     status: { conditions: [] },

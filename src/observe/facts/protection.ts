@@ -1,5 +1,6 @@
 // HAVirtualMachine and HAVirtualMachinePolicy -> ProtectionFact and OptInPolicyFact, in domain values (milliseconds, keys).
 import { z } from "zod";
+import { availabilityRuleOf } from "../../api/availability-rule.ts";
 import { durationMs } from "../../api/duration.ts";
 import { haVirtualMachine, type HAVirtualMachine } from "../../api/ha-virtual-machine.ts";
 import { haVirtualMachinePolicy } from "../../api/ha-virtual-machine-policy.ts";
@@ -16,7 +17,10 @@ export const POLICY_LABEL = "holdfast.dev/policy";
 /** Annotation beside it: the generation of the policy it was made from. */
 export const POLICY_GENERATION_ANNOTATION = "holdfast.dev/policy-generation";
 
-type Rules = Pick<HAVirtualMachine["spec"], "priority" | "evacuation" | "failover" | "failback">;
+type Rules = Pick<
+  HAVirtualMachine["spec"],
+  "priority" | "evacuation" | "failover" | "failback" | "availability"
+>;
 
 function rulesOf(spec: Rules): ProtectionRules {
   return {
@@ -38,6 +42,7 @@ function rulesOf(spec: Rules): ProtectionRules {
       delayMs: durationMs(spec.failback.delay),
       nodeSelector: spec.failback.nodeSelector ?? {},
     },
+    availability: availabilityRuleOf(spec.availability),
   };
 }
 

@@ -78,6 +78,9 @@ export function readVMI(raw: unknown, context: ReadingContext<VMIFact>): Reading
       }),
       runningAtWallMs: reached(vmi, ["Running"], before, { before: before?.runningAtWallMs, context }),
       readyAtWallMs: readyAt(vmi, ready, before, context),
+      createdAtWallMs: wallMsOfTime(vmi.metadata.creationTimestamp),
+      readyChangedAtWallMs: readyChangedAt(vmi, ready, before, context),
+      agentConnected: conditionOf(vmi, "AgentConnected")?.status === "True",
       firstSeenMs: before?.firstSeenMs ?? context.seenAtMs,
     };
   });
@@ -138,4 +141,14 @@ function readyAt(
   if (!ready || vmi.status?.phase !== "Running") return undefined;
   if (previous !== undefined) return context.seenAtWallMs;
   return wallMsOfTime(conditionOf(vmi, "Ready")?.lastTransitionTime ?? undefined);
+}
+
+function readyChangedAt(
+  vmi: VMIObject,
+  ready: boolean,
+  previous: VMIFact | undefined,
+  context: ReadingContext<VMIFact>,
+): number | undefined {
+  if (previous === undefined) return wallMsOfTime(conditionOf(vmi, "Ready")?.lastTransitionTime ?? undefined);
+  return previous.ready === ready ? previous.readyChangedAtWallMs : context.seenAtWallMs;
 }
