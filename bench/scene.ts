@@ -5,11 +5,11 @@ import { type Cluster, type ClusterOptions, startCluster } from "../lab/cluster.
 import type { VmRequest } from "../lab/cluster/vm-manifest.ts";
 import { waitFor } from "../lab/cluster/wait-for.ts";
 import { type Fencing, HoldfastView } from "../lab/demo/holdfast-view.ts";
+import { AuditLog } from "../lab/holdfast/audit-log.ts";
 import { type Bmcs, startBmcs } from "../lab/holdfast/bmcs.ts";
 import { apply, HOLDFAST_NAMESPACE, installHoldfast } from "../lab/holdfast/install.ts";
 import { type ReplicaProcess, startReplicaProcess } from "../lab/holdfast/replica-process.ts";
 import { expectOk } from "../lab/kubevirt/calls.ts";
-import { AuditLog } from "./audit-log.ts";
 
 const NAMESPACE = "bench";
 

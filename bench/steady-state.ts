@@ -2,7 +2,7 @@
 // replica by its metrics, over long enough that every watch has been renewed once.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ReplicaProcess } from "../lab/holdfast/replica-process.ts";
-import type { AuditedRequest } from "./audit-log.ts";
+import type { AuditedRequest } from "../lab/holdfast/audit-log.ts";
 import type { Bench, BenchContext } from "./bench.ts";
 import { metricsOf, Scene } from "./scene.ts";
 import type { Line } from "./table.ts";

@@ -6,6 +6,7 @@ import { type Cluster, type ClusterOptions, startCluster } from "../../lab/clust
 import type { VmRequest } from "../../lab/cluster/vm-manifest.ts";
 import type { Migration } from "../../lab/cluster/cluster-view.ts";
 import { waitFor } from "../../lab/cluster/wait-for.ts";
+import { AuditLog } from "../../lab/holdfast/audit-log.ts";
 import { type Bmcs, startBmcs } from "../../lab/holdfast/bmcs.ts";
 import { type ReplicaOptions, startReplica } from "../../lab/holdfast/in-process-replica.ts";
 import { apply, installHoldfast } from "../../lab/holdfast/install.ts";
@@ -83,6 +84,10 @@ export function useOperatorRig(options: OperatorRigOptions): () => OperatorRig {
 export class OperatorRig extends HoldfastLab {
   /** Writes that took away what protected a running guest and that the test meant to happen. */
   unsafeWritesExpected = 0;
+  /** Requests that the test meant to be refused for want of a right. */
+  refusalsExpected = 0;
+  /** What the replicas asked of the API server, as their ServiceAccount. */
+  readonly audit: AuditLog;
   readonly #policy: Partial<DecisionPolicy>;
   #replicas: RigReplica[] = [];
   #everyReplica: RigReplica[] = [];
@@ -90,18 +95,32 @@ export class OperatorRig extends HoldfastLab {
   #started = 0;
   #unsafeBefore = 0;
   #testBeganMs = 0;
+  #testBeganAtMs = 0;
 
-  private constructor(parts: { cluster: Cluster; bmcs: Bmcs; policy: Partial<DecisionPolicy> }) {
+  private constructor(parts: {
+    readonly cluster: Cluster;
+    readonly bmcs: Bmcs;
+    readonly audit: AuditLog;
+    readonly policy: Partial<DecisionPolicy>;
+  }) {
     super(parts.cluster, parts.bmcs);
+    this.audit = parts.audit;
     this.#policy = parts.policy;
   }
 
   static async start({ policy, topology, ...cluster }: OperatorRigOptions): Promise<OperatorRig> {
-    const lab = await startCluster({ nodes: 4, delays: FAST_DELAYS, ...cluster });
+    const audit = new AuditLog();
+    const { apiServerFlags = [], ...controlPlane } = cluster.controlPlane ?? {};
+    const lab = await startCluster({
+      nodes: 4,
+      delays: FAST_DELAYS,
+      ...cluster,
+      controlPlane: { ...controlPlane, apiServerFlags: [...audit.apiServerFlags, ...apiServerFlags] },
+    });
     try {
       await installHoldfast(lab.controlPlane.admin);
       const bmcs = await startBmcs(lab, { retries: 1, timeout: "10s", ...topology });
-      return new OperatorRig({ cluster: lab, bmcs, policy: { ...FAST_POLICY, ...policy } });
+      return new OperatorRig({ cluster: lab, bmcs, audit, policy: { ...FAST_POLICY, ...policy } });
     } catch (error) {
       await lab.stop();
       throw error;
@@ -121,7 +140,9 @@ export class OperatorRig extends HoldfastLab {
     this.#tests += 1;
     this.#everyReplica = [];
     this.unsafeWritesExpected = 0;
+    this.refusalsExpected = 0;
     this.#testBeganMs = performance.now();
+    this.#testBeganAtMs = Date.now();
     this.#unsafeBefore = this.cluster.oracle.unsafeWrites.length;
   }
 
@@ -131,7 +152,10 @@ export class OperatorRig extends HoldfastLab {
     const overlaps = [...oracle.overlaps];
     const unsafe = oracle.unsafeWrites.slice(this.#unsafeBefore);
     await this.stopReplicas();
+    const refusals = this.audit.refusals(this.#testBeganAtMs);
     await healLab(this);
+    if (refusals.length !== this.refusalsExpected)
+      expect(refusals, "a right is missing in deploy/rbac.yaml").toEqual([]);
     expect(overlaps, "a VM ran twice").toEqual([]);
     if (unsafe.length !== this.unsafeWritesExpected) expect(unsafe).toEqual([]);
   }
@@ -141,6 +165,7 @@ export class OperatorRig extends HoldfastLab {
     this.view.stop();
     await this.bmcs.stop();
     await this.cluster.stop();
+    this.audit.remove();
   }
 
   /** Starts a replica under Holdfast's ServiceAccount. */

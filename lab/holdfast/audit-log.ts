@@ -1,16 +1,31 @@
 // What Holdfast asks of the API server, as the API server itself writes it down: exact to the microsecond, watches included.
-import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { HOLDFAST_IDENTITY } from "../lab/holdfast/install.ts";
+import { HOLDFAST_IDENTITY } from "./install.ts";
 
 /** One answered request; a watch when it was accepted. */
 export interface AuditedRequest {
   readonly verb: string;
+  /** API group; empty for the core. */
+  readonly group: string;
   readonly resource: string;
   readonly subresource: string | undefined;
+  /** Empty for what is cluster-scoped or asked for across namespaces. */
+  readonly namespace: string;
   readonly name: string | undefined;
   readonly code: number;
+  /** Refused for want of a right; admission's refusals are none of these. */
+  readonly forbidden: boolean;
   /** Wall time at which the API server had answered. */
   readonly atMs: number;
 }
@@ -19,8 +34,15 @@ interface AuditEvent {
   readonly verb: string;
   readonly stage: "ResponseStarted" | "ResponseComplete";
   readonly stageTimestamp: string;
-  readonly objectRef?: { readonly resource?: string; readonly subresource?: string; readonly name?: string };
+  readonly objectRef?: {
+    readonly apiGroup?: string;
+    readonly resource?: string;
+    readonly subresource?: string;
+    readonly namespace?: string;
+    readonly name?: string;
+  };
   readonly responseStatus?: { readonly code?: number };
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 const WRITES = new Set(["create", "update", "patch", "delete", "deletecollection"]);
@@ -63,12 +85,24 @@ export class AuditLog {
     );
   }
 
+  /** What was refused for want of a right in that span, in words. */
+  refusals(fromMs: number, toMs: number = Date.now()): readonly string[] {
+    return this.requests(fromMs, toMs)
+      .filter(({ forbidden }) => forbidden)
+      .map(({ verb, group, resource, subresource, namespace, name }) => {
+        const what = [resource, subresource].filter((part) => part !== undefined).join("/");
+        return `${verb} ${what} of ${group === "" ? "the core" : group}: ${namespace}/${name ?? ""}`;
+      });
+  }
+
   remove(): void {
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
   #readOn(): void {
-    const file = openSync(join(this.#directory, "audit.log"), "r");
+    const path = join(this.#directory, "audit.log");
+    if (!existsSync(path)) return;
+    const file = openSync(path, "r");
     const buffer = Buffer.alloc(fstatSync(file).size - this.#offset);
     readSync(file, buffer, 0, buffer.length, this.#offset);
     closeSync(file);
@@ -83,13 +117,16 @@ export class AuditLog {
   }
 }
 
-function requestOf(event: AuditEvent): AuditedRequest {
+function requestOf({ objectRef, ...event }: AuditEvent): AuditedRequest {
   return {
     verb: event.verb,
-    resource: event.objectRef?.resource ?? "",
-    subresource: event.objectRef?.subresource,
-    name: event.objectRef?.name,
+    group: objectRef?.apiGroup ?? "",
+    resource: objectRef?.resource ?? "",
+    subresource: objectRef?.subresource,
+    namespace: objectRef?.namespace ?? "",
+    name: objectRef?.name,
     code: event.responseStatus?.code ?? 0,
+    forbidden: event.annotations?.["authorization.k8s.io/decision"] === "forbid",
     atMs: wallMsOf(event.stageTimestamp),
   };
 }

@@ -1,0 +1,175 @@
+// The plain manifests as an administrator applies them, on a real API server: everything at once with kubectl apply -k,
+// again later, each sample, and what the admission policies then refuse.
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { beforeAll, describe, expect, test } from "vitest";
+import { waitFor } from "../../lab/cluster/wait-for.ts";
+import { startReplica } from "../../lab/holdfast/in-process-replica.ts";
+import { HOLDFAST_IDENTITY } from "../../lab/holdfast/install.ts";
+import type { ApiTransport } from "../../src/kube/transport.ts";
+import { kubectl, type Said } from "../support/kubectl.ts";
+import { useControlPlane } from "./control-plane-fixture.ts";
+
+const controlPlane = useControlPlane();
+const SAMPLES = join(import.meta.dirname, "../../deploy/samples");
+const LEDGER = "/apis/holdfast.dev/v1alpha1/nodefencings/worker-3-by-hand";
+const LEASE = "/apis/coordination.k8s.io/v1/namespaces/holdfast-system/leases/holdfast";
+const MERGE = "application/merge-patch+json";
+
+let first: Said;
+const run = (...args: readonly string[]) => kubectl(controlPlane().kubeconfigPath, ...args);
+
+beforeAll(async () => {
+  first = await run("apply", "-k", "deploy/");
+});
+
+test("kubectl apply -k installs everything without a warning, and the same again changes nothing", async () => {
+  expect(first.stderr).toBe("");
+  expect(first.stdout).toContain("deployment.apps/holdfast created");
+  const before = await generations();
+  const again = await run("apply", "-k", "deploy/");
+  expect(again.stderr).toBe("");
+  expect(await generations()).toBe(before);
+
+  // `configured` may only mean that kubectl does not know the server's defaults; a generation means a change.
+  async function generations(): Promise<string> {
+    const fields = "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.generation}{'\\n'}{end}";
+    const { stdout } = await run("get", "-k", "deploy/", "-o", fields);
+    expect(stdout).toContain("Deployment/holdfast 1");
+    return stdout;
+  }
+});
+
+test("the pods that the Deployment asks for meet the Pod Security level restricted", async () => {
+  const said = await run(
+    "label",
+    "namespace",
+    "holdfast-system",
+    "pod-security.kubernetes.io/enforce=restricted",
+    "--dry-run=server",
+  );
+  // The API server warns of every pod that would violate it.
+  expect(said.stderr).toBe("");
+  const pods = await waitFor("the Deployment has made its pods", async (saw) => {
+    const { stdout } = await run("get", "pods", "-n", "holdfast-system", "-o", "name");
+    saw(stdout);
+    return stdout.trim().split("\n").length === 2 ? stdout : undefined;
+  });
+  expect(pods).toMatch(/pod\/holdfast-/);
+});
+
+test("the first leader of a new installation need not wait for a Lease to run out, and applying again does not depose it", async () => {
+  const startedMs = performance.now();
+  const lease = { leaseDurationMs: 240_000, renewDeadlineMs: 200_000, retryPeriodMs: 500 };
+  const replica = startReplica(controlPlane(), { name: "first", timings: lease });
+  try {
+    await waitFor("it leads", () => replica.leading || undefined, 120_000);
+    expect(performance.now() - startedMs, "a Lease that is not known to be free takes 240 s").toBeLessThan(
+      200_000,
+    );
+    const before = await leaseSpec();
+    await run("apply", "-k", "deploy/");
+    await sleep(1_500);
+    expect(replica.leading).toBe(true);
+    expect(await leaseSpec()).toMatchObject({
+      holderIdentity: before.holderIdentity,
+      leaseTransitions: before.leaseTransitions,
+    });
+  } finally {
+    await replica.stop();
+  }
+});
+
+async function leaseSpec(): Promise<{ holderIdentity?: string; leaseTransitions?: number }> {
+  const got = await controlPlane().admin.request<{ spec: object }>({ method: "GET", path: LEASE });
+  if (!got.ok) throw new Error(got.message);
+  return got.value.spec;
+}
+
+test.each(readdirSync(SAMPLES))("the sample %s applies cleanly", async (file) => {
+  const said = await run("apply", "--validate=strict", "-f", `deploy/samples/${file}`);
+  expect(said.stderr).toBe("");
+  expect(said.stdout).toMatch(/created/);
+});
+
+describe("admission", () => {
+  const holdfast = (): ApiTransport => controlPlane().transportFor(HOLDFAST_IDENTITY);
+  const admin = (): ApiTransport => controlPlane().admin;
+  const entry = { phase: "Pending", epoch: 1 };
+
+  beforeAll(async () => {
+    await run("apply", "-f", "deploy/samples/node-fencing.yaml");
+    // Policies take effect a moment after they were made.
+    await waitFor("the policies are in force", async (saw) => {
+      const refused = await admin().request({
+        method: "PATCH",
+        path: `${LEDGER}/status`,
+        contentType: MERGE,
+        query: { dryRun: "All" },
+        body: { status: { phase: "Pending" } },
+      });
+      saw(refused);
+      return refused.ok ? undefined : true;
+    });
+  });
+
+  test("a ledger is written by Holdfast and by nobody else, be it an administrator", async () => {
+    const write = (as: ApiTransport) =>
+      as.request({ method: "PATCH", path: `${LEDGER}/status`, contentType: MERGE, body: { status: entry } });
+    const refused = await write(admin());
+    expect(refused).toMatchObject({ ok: false, kind: "denied" });
+    expect(refused.ok ? "" : refused.message).toMatch(
+      /worker-3-by-hand is the ledger of a fencing .* not by admin/,
+    );
+    const accepted = await write(holdfast());
+    expect(accepted.ok ? "" : accepted.message).toBe("");
+  });
+
+  test("who confirms that a node is off does so under his own name", async () => {
+    const confirm = (annotations: object) =>
+      admin().request({
+        method: "PATCH",
+        path: LEDGER,
+        contentType: MERGE,
+        body: { metadata: { annotations } },
+      });
+    const boot = "0e5f8a8c-2c53-4a44-8a0f-0a4c3f3b7d10";
+    for (const by of [undefined, "alice", ""]) {
+      const refused = await confirm({
+        "holdfast.dev/confirm-off": boot,
+        ...(by === undefined ? {} : { "holdfast.dev/confirm-off-by": by }),
+      });
+      expect(refused.ok ? "accepted" : refused.message, `signed by ${by}`).toMatch(
+        /his own user name .* "admin"/,
+      );
+    }
+    const signed = await confirm({
+      "holdfast.dev/confirm-off": boot,
+      "holdfast.dev/confirm-off-by": "admin",
+    });
+    expect(signed.ok ? "" : signed.message).toBe("");
+    const forged = await confirm({ "holdfast.dev/confirm-off-by": "bob" });
+    expect(forged).toMatchObject({ ok: false, kind: "denied" });
+    const other = await confirm({ unrelated: "yes" });
+    expect(other.ok ? "" : other.message).toBe("");
+    const withdrawn = await confirm({
+      "holdfast.dev/confirm-off": null,
+      "holdfast.dev/confirm-off-by": null,
+    });
+    expect(withdrawn.ok ? "" : withdrawn.message).toBe("");
+  });
+
+  test("a CRD of ours is deleted only by somebody who has said so, and others' as ever", async () => {
+    await expect(run("delete", "crd", "havirtualmachines.holdfast.dev")).rejects.toThrow(
+      /would delete every HAVirtualMachine in the cluster/,
+    );
+    await run("annotate", "crd", "fencingtopologies.holdfast.dev", "holdfast.dev/allow-deletion=true");
+    await run("delete", "crd", "fencingtopologies.holdfast.dev", "--dry-run=server");
+  });
+
+  test("whoever removes Holdfast is told what that means", async () => {
+    const said = await run("delete", "deployment", "holdfast", "-n", "holdfast-system", "--dry-run=server");
+    expect(said.stderr).toMatch(/Holdfast is being removed: from now on no VM is moved off a cordoned node/);
+  });
+});
