@@ -1,16 +1,10 @@
 // `npm run bench`: runs the benchmarks one after the other and shows every figure beside its budget.
 import { cpus, loadavg } from "node:os";
-import type { Bench } from "./bench.ts";
-import { memory } from "./memory.ts";
-import { nodeLoss } from "./node-loss.ts";
+import { BENCHES } from "./benches.ts";
 import { helpText, readOptions } from "./options.ts";
-import { restart } from "./restart.ts";
-import { steadyState } from "./steady-state.ts";
 import { type Line, renderJson, renderTable } from "./table.ts";
-import { turn } from "./turn.ts";
 
 const USAGE_EXIT = 64;
-const BENCHES: readonly Bench[] = [turn, nodeLoss, restart, steadyState, memory];
 
 const FOOTNOTE = `Simulated delays inside these figures: pod start 0.3 s, guest boot 0.5 s, attach and detach of a volume 0.1 s each;
 kubelets renew their Leases every 10 s to 10.4 s, as in life. "own boot" is the first two. Times between processes of this
