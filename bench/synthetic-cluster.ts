@@ -44,6 +44,7 @@ const COLLECTIONS = [
   { path: "/apis/kubevirt.io/v1/virtualmachineinstancemigrations", per: undefined },
   { path: "/apis/holdfast.dev/v1alpha1/havirtualmachinepolicies", per: undefined },
   { path: "/apis/holdfast.dev/v1alpha1/nodefencings", per: undefined },
+  { path: "/apis/holdfast.dev/v1alpha1/fencingdisarms", per: undefined },
 ] as const;
 
 interface ObjectList {

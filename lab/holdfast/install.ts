@@ -33,6 +33,7 @@ export async function installHoldfast(admin: ApiTransport): Promise<void> {
       "havirtualmachinepolicies",
       "fencingtopologies",
       "nodefencings",
+      "fencingdisarms",
     ]) {
       const listed = await admin.request({ method: "GET", path: `/apis/holdfast.dev/v1alpha1/${plural}` });
       if (!listed.ok) return undefined;
@@ -61,6 +62,8 @@ const PLURALS: Readonly<Record<string, string>> = {
   HAVirtualMachine: "havirtualmachines",
   HAVirtualMachinePolicy: "havirtualmachinepolicies",
   FencingTopology: "fencingtopologies",
+  NodeFencing: "nodefencings",
+  FencingDisarm: "fencingdisarms",
 };
 
 /** Server-side apply of one manifest. Errors: throws with the server's words. */

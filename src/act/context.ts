@@ -20,6 +20,7 @@ export type OwnWritable = Extract<
   | "policies"
   | "topologies"
   | "fencings"
+  | "disarms"
 >;
 
 /** A node and its Lease, read from the quorum a moment ago. */
@@ -42,6 +43,8 @@ interface FactsPort {
   /** `key` is `namespace/name`, or the name alone for cluster-scoped objects. */
   applyOwnDelete(resource: OwnWritable, key: string, uid: string): void;
   refreshNode(node: string): Promise<ApiOutcome<NodeReading>>;
+  /** Why the node must not be shot by the FencingDisarms that stand now, read from the quorum; undefined where none does. */
+  disarmedBy(node: string): Promise<ApiOutcome<string | undefined>>;
 }
 
 export interface ActPorts extends Caller {

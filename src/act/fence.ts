@@ -127,8 +127,14 @@ async function tryDevice(
     : { kind: "ended", end: endWithoutProof(result, spared) };
 }
 
+/** Asked right before each request: whether the node lives after all, and whether somebody has disarmed fencing meanwhile. */
 async function whySpared(step: FenceStep, context: ActContext): Promise<string | undefined> {
-  const found = await lookForLife(step.fencing, context);
+  const [found, disarm] = await Promise.all([
+    lookForLife(step.fencing, context),
+    context.facts.disarmedBy(step.fencing.nodeName),
+  ]);
+  if (!disarm.ok) return `whether fencing is disarmed could not be read: ${disarm.message}`;
+  if (disarm.value !== undefined) return disarm.value;
   switch (found.kind) {
     case "silent":
       return undefined;

@@ -56,9 +56,10 @@ export async function performWriteProtection(
 const SUMMARIES = {
   fencingtopologies: { resource: "topologies", kind: "FencingTopology" },
   havirtualmachinepolicies: { resource: "policies", kind: "HAVirtualMachinePolicy" },
+  fencingdisarms: { resource: "disarms", kind: "FencingDisarm" },
 } as const;
 
-/** Writes the status of a topology or a policy. */
+/** Writes the status of a topology, a policy or a disarm. */
 export async function performWriteSummary(
   step: WriteSummaryStep,
   context: ActContext,

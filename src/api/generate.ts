@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { customResourceDefinition } from "./crd.ts";
+import { fencingDisarm } from "./fencing-disarm.ts";
 import { fencingTopology } from "./fencing-topology.ts";
 import { haVirtualMachinePolicy } from "./ha-virtual-machine-policy.ts";
 import { haVirtualMachine } from "./ha-virtual-machine.ts";
@@ -15,6 +16,7 @@ export const KINDS: readonly KindDefinition[] = [
   haVirtualMachinePolicy,
   fencingTopology,
   nodeFencing,
+  fencingDisarm,
 ];
 
 const FOLDER = join(import.meta.dirname, "../../crds");

@@ -33,6 +33,9 @@ export const CONDITION_REASONS = [
   "WithinBudget",
   "BudgetLow",
   "BudgetSpent",
+  "FencingDisarmed",
+  "Active",
+  "Expired",
 ] as const;
 export type ConditionReason = (typeof CONDITION_REASONS)[number];
 
@@ -49,6 +52,9 @@ export const EVENT_REASONS = [
   "FailoverBlocked",
   "RestartedForEvacuation",
   "ProtectionCreated",
+  "FencingDisarmed",
+  "FencingRearmed",
+  "FencingHeld",
 ] as const;
 export type EventReason = (typeof EVENT_REASONS)[number];
 
@@ -57,6 +63,7 @@ export const REFUSAL_REASONS = [
   "BootIDUnknown",
   "TooManyFencings",
   "StormHold",
+  "FencingDisarmed",
   "NodeIsolated",
   "ProofContradicted",
   "ConfirmationRefused",

@@ -5,10 +5,12 @@ import { isClosed } from "../model/fencing.ts";
 import { isFinal, type VMIFact } from "../model/virtual-machine.ts";
 import type { RefusalReason } from "../api/reasons.ts";
 import { roundsFailed } from "./attempts.ts";
+import { disarmMessage } from "./disarm.ts";
 import { mayStillRun } from "./restarts.ts";
 import { restartLimit } from "./restart-limit.ts";
 import { strategyMessage, willRestart } from "./run-strategy.ts";
 import type { Subject } from "./subject.ts";
+import type { Turn } from "./turn.ts";
 
 /** A VM that was let go and has no new instance after this long needs a person to look. */
 const NOT_STARTED_AFTER_MS = 180_000;
@@ -30,20 +32,24 @@ function onTheNode({ turn }: Subject, { fromNode, fencing: name }: FailoverRecor
   if (fencing !== undefined && (isClosed(fencing) || fencing.status.phase === "Released")) return undefined;
   for (const reason of turn.plan.reasonsAbout(`node/${fromNode}`)) {
     const text = TEXT[reason];
-    if (text !== undefined) return text(fromNode);
+    if (text !== undefined) return text(fromNode, turn);
   }
   if (fencing === undefined || fencing.status.proof !== undefined || roundsFailed(turn, fencing) === 0)
     return undefined;
   return `no fencing level has proven ${fromNode} off yet: see the attempts in NodeFencing ${fencing.name}`;
 }
 
-const TEXT: Partial<Record<RefusalReason, (node: string) => string>> = {
+const TEXT: Partial<Record<RefusalReason, (node: string, turn: Turn) => string>> = {
   NoFencingTopology: (node) =>
     `no FencingTopology covers ${node}, so it cannot be proven off: write one, or see to the node yourself`,
   BootIDUnknown: (node) => `${node} has never reported a boot ID, so no proof could name what it is about`,
   TooManyFencings: (node) => `as many nodes as allowed are being fenced: ${node} waits for its turn`,
   StormHold: (node) =>
     `more nodes are lost at once than the policy allows: ${node} is not powered off until fewer are`,
+  FencingDisarmed: (node, turn) => {
+    const disarm = turn.disarms.get(node);
+    return `${node} is not fenced${disarm === undefined ? "" : `: ${disarmMessage(disarm)}`}`;
+  },
   NodeIsolated: (node) =>
     `the kubelet of ${node} is silent but virt-handler is heard, so the VM may be running: not fenced`,
   ProofContradicted: (node) =>

@@ -9,6 +9,7 @@ import { hourOf, protectionsToLookAt } from "./affected.ts";
 import { nextAccount } from "./availability.ts";
 import { conditionsOf } from "./condition.ts";
 import { sameData } from "../model/equal.ts";
+import { decideDisarms, disarmsByNode } from "./disarm.ts";
 import { decideEvacuations, isToBeEmptied } from "./evacuation.ts";
 import { decideFailbacks } from "./failback.ts";
 import { decideFencings } from "./fencing.ts";
@@ -41,6 +42,7 @@ export function decide(snapshot: Snapshot, policy: DecisionPolicy, now: Instant)
   const { turn, nodes } = beginTurn(snapshot, policy, now);
   decideTopologyStatuses(turn);
   decideFencings(turn);
+  decideDisarms(turn);
   liftOrphanedTaints(turn);
   const slots = new MigrationSlots(turn);
   decideEvacuations(turn, slots);
@@ -61,6 +63,7 @@ export function decide(snapshot: Snapshot, policy: DecisionPolicy, now: Instant)
       unwritten: unwrittenBy(snapshot, steps),
       hour: hourOf(turn),
     },
+    disarmedNodes: turn.disarms.size,
   };
 }
 
@@ -71,6 +74,7 @@ function notJudged(why: string): Plan {
     verdicts: new Map(),
     notJudged: why,
     lookAgainAtMs: undefined,
+    disarmedNodes: 0,
     conclusions: undefined,
   };
 }
@@ -96,6 +100,7 @@ function beginTurn(snapshot: Snapshot, policy: DecisionPolicy, now: Instant): Be
     verdicts,
     openFencings,
     topologies: topologiesByNode(snapshot),
+    disarms: disarmsByNode(snapshot),
     hosts,
     storm: judgeStorm({ snapshot, policy, verdicts, openFencings, plan, nowMs: now.monotonicMs }),
     candidates: new Map<string, readonly string[]>(),
@@ -128,8 +133,10 @@ function concludeNodes(turn: Turn): Map<string, NodeConclusion> {
     // A suspicion that passes must not stir the statuses of a whole node.
     const kind = verdict === "suspect" ? "healthy" : verdict;
     const emptied = isToBeEmptied(turn, node) ? "emptied" : "";
+    const disarm = turn.disarms.get(node.name);
+    const disarmed = disarm === undefined ? "" : `${disarm.uid}@${disarm.generation}`;
     conclusions.set(node.name, {
-      word: `${kind}/${emptied}/${turn.topologies.get(node.name)?.name ?? ""}`,
+      word: [kind, emptied, turn.topologies.get(node.name)?.name ?? "", disarmed].join("/"),
       placement: node.placement,
       canHost: turn.hosts.get(node.name) === true,
     });

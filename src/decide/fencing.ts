@@ -6,6 +6,7 @@ import type { ProtectionFact } from "../model/protection.ts";
 import { isFinal } from "../model/virtual-machine.ts";
 import { attemptDueAtMs, nextLevel, roundsFailed } from "./attempts.ts";
 import { decideConfirmation } from "./confirmation.ts";
+import { isDisarmed } from "./disarm.ts";
 import { nodeEvent } from "./event.ts";
 import { lastHeardWallMs, sawChangeAfter } from "./judge-node.ts";
 import { closeLedger, writeLedger } from "./ledger.ts";
@@ -86,6 +87,7 @@ function consider(turn: Turn, { node, vms, silentMs }: LostNode): void {
     );
     return;
   }
+  if (isDisarmed(turn, node.name, `${node.name} is not fenced, and its ${vms.length} VMs stay down`)) return;
   const underWay = fencingsUnderWay(turn) + plan.openings.size;
   if (underWay >= turn.policy.maxConcurrentFencings) {
     plan.refuse(
@@ -171,6 +173,11 @@ function attempt(turn: Turn, fencing: FencingFact, level: FencingLevel): void {
   const { nodeName } = fencing;
   const node = turn.snapshot.nodes.get(nodeName);
   const last = fencing.status.attempts.at(-1);
+  if (isDisarmed(turn, nodeName, `${nodeName} is not fenced any further`)) {
+    // An attempt under way may have sent its request before: the device's state settles it, and no new one is made.
+    if (last?.outcome === "Started") turn.plan.add({ kind: "Fence", fencing, level, mayPowerOff: false });
+    return;
+  }
   if (turn.storm !== undefined) turn.plan.refuse(`node/${nodeName}`, "StormHold", turn.storm);
   if (
     roundsFailed(turn, fencing) > 0 &&

@@ -7,6 +7,7 @@ import {
   parseFenceProof,
 } from "../model/fencing.ts";
 import { hasOurTaint, isOutOfService, type NodeFact } from "../model/node.ts";
+import { isDisarmed } from "./disarm.ts";
 import { nodeEvent } from "./event.ts";
 import { isHeardNow, missingForReturn, sawChangeAfter } from "./judge-node.ts";
 import { writeLedger } from "./ledger.ts";
@@ -125,6 +126,8 @@ function powerOn(turn: Turn, fencing: FencingFact): void {
   }
   const sinceMs = turn.now.monotonicMs - fencing.changedAtMs;
   if (sinceMs > POWER_ON_WINDOW_MS) return;
+  // Whoever works on it with its power off must not have it switched on.
+  if (isDisarmed(turn, fencing.nodeName, `${fencing.nodeName} is not switched on`)) return;
   turn.plan.add({ kind: "PowerOn", fencing, level });
   turn.plan.lookAgain(turn.now.monotonicMs + POWER_ON_PERIOD_MS);
 }

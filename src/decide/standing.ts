@@ -4,6 +4,7 @@ import { MAX_CANDIDATES_COUNTED } from "../model/protection.ts";
 import { isFinal } from "../model/virtual-machine.ts";
 import type { ConditionReason } from "../api/reasons.ts";
 import type { Judgement } from "./condition.ts";
+import { disarmMessage } from "./disarm.ts";
 import { isInCycle, missingDependencies } from "./dependencies.ts";
 import { restartLimit } from "./restart-limit.ts";
 import { strategyMessage, willRestart } from "./run-strategy.ts";
@@ -88,6 +89,8 @@ function judgeProtected(subject: Subject, accepted: Judgement, restartable: Judg
   if (!turn.topologies.has(vmi.nodeName)) {
     return no("NoFencingTopology", `no FencingTopology covers ${vmi.nodeName}: its loss could not be proven`);
   }
+  const disarm = turn.disarms.get(vmi.nodeName);
+  if (disarm !== undefined) return no("FencingDisarmed", disarmMessage(disarm));
   const limit = restartLimit(turn, protection);
   if (limit !== undefined) return no("RestartLimitReached", limit);
   if (restartable.status !== "True") return no("NotRestartable", restartable.message);

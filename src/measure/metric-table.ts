@@ -1,4 +1,5 @@
 // Every metric of the operator, once: code, documentation and alert rules are held to this table.
+import { REFUSAL_REASONS } from "../api/reasons.ts";
 import type { FencingPhase } from "../model/fencing.ts";
 import type { NodeVerdict } from "../model/node-verdict.ts";
 import type { SourceName } from "../model/snapshot.ts";
@@ -46,6 +47,7 @@ const SOURCES = [
   "policies",
   "topologies",
   "fencings",
+  "disarms",
   "namespaces",
   "kubeVirt",
 ] as const satisfies readonly SourceName[];
@@ -174,6 +176,18 @@ export const METRICS = {
     name: "holdfast_node_verdicts",
     help: "Nodes by how they are judged.",
     labels: { verdict: VERDICTS },
+  },
+  disarmedNodes: {
+    type: "gauge",
+    name: "holdfast_disarmed_nodes",
+    help: "Nodes that a FencingDisarm keeps from being fenced.",
+    labels: {},
+  },
+  heldNodes: {
+    type: "gauge",
+    name: "holdfast_held_nodes",
+    help: "Nodes about which something was refused in the last turn, by the reason.",
+    labels: { reason: REFUSAL_REASONS },
   },
   fencings: {
     type: "gauge",

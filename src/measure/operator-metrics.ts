@@ -1,4 +1,5 @@
 // Renders plans, steps and sources as metrics. Knows what they mean; decides nothing.
+import { REFUSAL_REASONS, type RefusalReason } from "../api/reasons.ts";
 import type { Plan } from "../model/plan.ts";
 import type { MigrationFact } from "../model/virtual-machine.ts";
 import type { FencingFact, FencingPhase } from "../model/fencing.ts";
@@ -32,6 +33,8 @@ export class OperatorMetrics {
     for (const verdict of plan.verdicts.values())
       counts.set(verdict.kind, (counts.get(verdict.kind) ?? 0) + 1);
     setCounts(this.#metrics.nodeVerdicts, METRICS.nodeVerdicts, counts);
+    this.#metrics.disarmedNodes.set(plan.disarmedNodes);
+    setCounts(this.#metrics.heldNodes, METRICS.heldNodes, heldNodes(plan));
   }
 
   stepDone(done: { readonly waitedMs: number; readonly ranMs: number }): void {
@@ -51,6 +54,8 @@ export class OperatorMetrics {
   lostLeadership(reason: string): void {
     this.#metrics.leadershipsLost.inc({ reason });
     setCounts(this.#metrics.nodeVerdicts, METRICS.nodeVerdicts, new Map<NodeVerdict["kind"], number>());
+    setCounts(this.#metrics.heldNodes, METRICS.heldNodes, new Map<RefusalReason, number>());
+    this.#metrics.disarmedNodes.set(0);
   }
 
   migrationEnded(migration: MigrationFact): void {
@@ -71,4 +76,17 @@ export class OperatorMetrics {
     for (const { status } of now.fencings) phases.set(status.phase, (phases.get(status.phase) ?? 0) + 1);
     setCounts(this.#metrics.fencings, METRICS.fencings, phases);
   }
+}
+
+/** Nodes by what was refused about them; a node counts once for each reason. */
+function heldNodes(plan: Plan): ReadonlyMap<RefusalReason, number> {
+  const nodes = new Map<RefusalReason, Set<string>>();
+  for (const { about, reason } of plan.refusals) {
+    if (!about.startsWith("node/")) continue;
+    const known = REFUSAL_REASONS.find((one) => one === reason);
+    if (known === undefined) continue;
+    const held = nodes.get(known) ?? new Set();
+    nodes.set(known, held.add(about));
+  }
+  return new Map([...nodes].map(([reason, held]) => [reason, held.size]));
 }

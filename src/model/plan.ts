@@ -164,10 +164,10 @@ export interface DeleteProtectionStep extends StepBase {
   readonly uid: string;
 }
 
-/** Status of a cluster-scoped object of ours whose status is small: topologies and policies. */
+/** Status of a cluster-scoped object of ours whose status is small: topologies, policies and disarms. */
 export interface WriteSummaryStep extends StepBase {
   readonly kind: "WriteSummary";
-  readonly resource: "fencingtopologies" | "havirtualmachinepolicies";
+  readonly resource: "fencingtopologies" | "havirtualmachinepolicies" | "fencingdisarms";
   readonly name: string;
   readonly resourceVersion: string;
   readonly status: Readonly<Record<string, unknown>>;
@@ -209,5 +209,7 @@ export interface Plan {
   readonly notJudged: string | undefined;
   /** Monotonic time at which time alone may change the outcome; undefined where only an event can. */
   readonly lookAgainAtMs: number | undefined;
+  /** How many nodes a FencingDisarm keeps from being fenced. */
+  readonly disarmedNodes: number;
   readonly conclusions: Conclusions | undefined;
 }

@@ -1,6 +1,7 @@
 // The world as one turn sees it: facts by key, the indexes a turn needs, and how far each source can be trusted.
 import type { Span } from "./availability.ts";
 import type { Instant } from "./clock.ts";
+import type { DisarmFact } from "./disarm.ts";
 import type { FencingFact, FencingTopologyFact } from "./fencing.ts";
 import type { NodeFact, NodeLeaseFact, NodePlacement } from "./node.ts";
 import type { OptInPolicyFact, ProtectionFact } from "./protection.ts";
@@ -17,6 +18,7 @@ export type SourceName =
   | "policies"
   | "topologies"
   | "fencings"
+  | "disarms"
   | "namespaces"
   | "kubeVirt";
 
@@ -85,6 +87,7 @@ export interface Snapshot {
   readonly policies: ReadonlyMap<string, OptInPolicyFact>;
   readonly topologies: ReadonlyMap<string, FencingTopologyFact>;
   readonly fencings: ReadonlyMap<string, FencingFact>;
+  readonly disarms: ReadonlyMap<string, DisarmFact>;
   /** Labels of each namespace. */
   readonly namespaces: ReadonlyMap<string, Readonly<Record<string, string>>>;
   readonly kubeVirt: KubeVirtConfig;

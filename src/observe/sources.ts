@@ -1,11 +1,13 @@
 // Every collection we watch: where it is, what selects it, and how its objects are read.
 import { collectionPath } from "../api/kind.ts";
+import { fencingDisarm } from "../api/fencing-disarm.ts";
 import { fencingTopology } from "../api/fencing-topology.ts";
 import { haVirtualMachine } from "../api/ha-virtual-machine.ts";
 import { haVirtualMachinePolicy } from "../api/ha-virtual-machine-policy.ts";
 import { nodeFencing } from "../api/node-fencing.ts";
 import type { ApiTransport } from "../kube/transport.ts";
 import type { Clock, Random } from "../model/clock.ts";
+import type { DisarmFact } from "../model/disarm.ts";
 import type { FencingFact, FencingTopologyFact } from "../model/fencing.ts";
 import type { NodeFact, NodeLeaseFact } from "../model/node.ts";
 import type { OptInPolicyFact, ProtectionFact } from "../model/protection.ts";
@@ -17,6 +19,7 @@ import type {
   VMIFact,
 } from "../model/virtual-machine.ts";
 import { sameData } from "../model/equal.ts";
+import { readDisarm } from "./facts/disarm.ts";
 import { readFencing, readTopology } from "./facts/fencing.ts";
 import { readKubeVirtConfig } from "./facts/kubevirt-config.ts";
 import { LAUNCHER_POD_SELECTOR, readLauncherPod } from "./facts/launcher-pod.ts";
@@ -46,6 +49,7 @@ export interface SourceFacts {
   policies: OptInPolicyFact;
   topologies: FencingTopologyFact;
   fencings: FencingFact;
+  disarms: DisarmFact;
   namespaces: Readonly<Record<string, string>>;
   kubeVirt: KubeVirtConfig;
 }
@@ -112,6 +116,7 @@ export function createReflectors(options: SourcesOptions): Reflectors {
     policies: make("policies", { path: collectionPath(haVirtualMachinePolicy) }, readPolicy),
     topologies: make("topologies", { path: collectionPath(fencingTopology) }, readTopology),
     fencings: make("fencings", { path: collectionPath(nodeFencing) }, readFencing),
+    disarms: make("disarms", { path: collectionPath(fencingDisarm) }, readDisarm),
     namespaces: make("namespaces", { path: "/api/v1/namespaces" }, readNamespace),
     kubeVirt: make("kubeVirt", { path: `${KUBEVIRT}/kubevirts` }, readKubeVirtConfig),
   };

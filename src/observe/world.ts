@@ -7,6 +7,7 @@ import { DEFAULT_KUBEVIRT_CONFIG, type MigrationFact } from "../model/virtual-ma
 import { Contact, CONTACT_GAP_MS } from "./contact.ts";
 import { Indexes } from "./indexes.ts";
 import { ObservationGaps } from "./observation-gaps.ts";
+import { disarmedBy } from "./standing-disarms.ts";
 import { createReflectors, type Listeners, NODE_LEASE_NAMESPACE, type Reflectors } from "./sources.ts";
 
 export interface WorldOptions {
@@ -38,6 +39,7 @@ type OwnWritable = Exclude<SourceName, "leases" | "namespaces" | "kubeVirt">;
  * fact; nothing here writes. Assumption: `snapshot` is used within the same synchronous turn, since its maps are live.
  */
 export class World {
+  readonly #transport: ApiTransport;
   readonly #clock: Clock;
   readonly #onChange: () => void;
   readonly #onMigrationEnded: (migration: MigrationFact) => void;
@@ -53,6 +55,7 @@ export class World {
   #everythingChanged = true;
 
   constructor(options: WorldOptions) {
+    this.#transport = options.transport;
     this.#clock = options.clock;
     this.#onChange = options.onChange;
     this.#onMigrationEnded = options.onMigrationEnded ?? (() => undefined);
@@ -140,6 +143,7 @@ export class World {
       policies: r.policies.store,
       topologies: r.topologies.store,
       fencings: r.fencings.store,
+      disarms: r.disarms.store,
       namespaces: r.namespaces.store,
       kubeVirt: r.kubeVirt.store.values().next().value ?? DEFAULT_KUBEVIRT_CONFIG,
       index: this.#indexes.index,
@@ -210,6 +214,12 @@ export class World {
     return { ok: true, status: 200, value };
   }
 
+  /** Why the node must not be shot by the FencingDisarms that stand on the server now. */
+  disarmedBy(name: string): Promise<ApiOutcome<string | undefined>> {
+    const labels = this.#reflectors.nodes.store.get(name)?.placement.labels ?? {};
+    return disarmedBy({ transport: this.#transport, clock: this.#clock }, labels);
+  }
+
   #listeners(): Listeners {
     const rules = (): void => {
       this.#rulesChanged = true;
@@ -242,6 +252,7 @@ export class World {
       policies: rules,
       topologies: rules,
       fencings: () => this.#onChange(),
+      disarms: () => this.#onChange(),
       namespaces: (name) => {
         // Namespaces come and go all day; looking at every VM for each would cost a large cluster most of a second.
         if (!this.#everythingChanged)

@@ -193,6 +193,7 @@ class Term {
         applyOwnWrite: (source, raw) => world.applyOwnWrite(source, raw),
         applyOwnDelete: (source, key, uid) => world.applyOwnDelete(source, key, uid),
         refreshNode: (node) => world.refreshNode(node),
+        disarmedBy: (node) => world.disarmedBy(node),
       },
     });
     this.#queue = new WorkQueue<Step, PerformedStep>({

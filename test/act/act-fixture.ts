@@ -61,6 +61,8 @@ export class ActScene {
   readonly warnings: string[] = [];
   readonly opened: unknown[] = [];
   leading = true;
+  /** Why fencing is disarmed, where it is. */
+  disarm: string | undefined;
   readonly leadership = new AbortController();
   /** When our watch last saw the Lease change. */
   leaseChangedAtMs: number | undefined = -SILENT_MS;
@@ -102,6 +104,7 @@ export class ActScene {
         },
         applyOwnDelete: (resource, key, uid) => this.ownDeletes.push(`${resource}/${key}/${uid}`),
         refreshNode: (name) => this.#refreshNode(name),
+        disarmedBy: async () => ({ ok: true, status: 200, value: this.disarm }),
       },
       log: { info: () => {}, warn: (_fields, message) => this.warnings.push(message) },
       openDevice: (access) => {

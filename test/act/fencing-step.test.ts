@@ -241,6 +241,24 @@ describe("a node that shows life", () => {
     expect(device.requests).toEqual([]);
   });
 
+  it.each([
+    [
+      "a FencingDisarm that was written after the decision",
+      { ok: true, status: 200, value: "FencingDisarm work" },
+    ],
+    ["disarms that cannot be read", { ok: false, kind: "timeout", status: undefined, message: "no answer" }],
+  ] as const)("is spared by %s", async (_what, answer) => {
+    const { scene, device } = sceneWith();
+    scene.fencing();
+    const context = scene.context();
+    const seeing = { ...context, facts: { ...context.facts, disarmedBy: async () => answer } };
+    const step = { kind: "Fence", fencing: scene.fencingFact(), level: LEVEL, mayPowerOff: true } as const;
+    expect(await scene.finish(performFence(step, seeing))).toMatchObject({ outcome: "refused" });
+    expect(device.requests).toEqual([]);
+    expect(scene.ledger.attempts).toMatchObject([{ outcome: "Abandoned" }]);
+    expect(scene.ledger.proof).toBeUndefined();
+  });
+
   it("is shot all the same when it has no Lease and the node controller calls it Unknown", async () => {
     const { scene } = sceneWith();
     scene.api.objects.drop(LEASE_PATH);

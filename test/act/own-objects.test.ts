@@ -45,7 +45,7 @@ describe("a protection's status", () => {
 });
 
 describe("a summary", () => {
-  for (const resource of ["fencingtopologies", "havirtualmachinepolicies"] as const) {
+  for (const resource of ["fencingtopologies", "havirtualmachinepolicies", "fencingdisarms"] as const) {
     it(`of ${resource} is applied at its version`, async () => {
       const scene = new ActScene();
       const path = `/apis/holdfast.dev/v1alpha1/${resource}/all`;

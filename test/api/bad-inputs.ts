@@ -63,6 +63,15 @@ export function fencingWith(spec: Fields): Manifest {
   };
 }
 
+export function disarmWith(spec: Fields): Manifest {
+  return {
+    apiVersion: API_VERSION,
+    kind: "FencingDisarm",
+    metadata: { name: "switch-work" },
+    spec: { reason: "new switch firmware", until: "2026-11-22T14:00:00Z", ...spec },
+  };
+}
+
 /** The manifest without one field of its spec. */
 function without(manifest: Manifest, field: string): Manifest {
   const { [field]: _dropped, ...spec } = manifest.spec;
@@ -535,12 +544,72 @@ const OF_FENCING: readonly BadInput[] = [
   },
 ];
 
+const OF_DISARM: readonly BadInput[] = [
+  {
+    what: "a disarm without a reason",
+    manifest: without(disarmWith({}), "reason"),
+    path: "spec.reason",
+    allows: "Required value",
+  },
+  {
+    what: "a disarm with an empty reason",
+    manifest: disarmWith({ reason: "" }),
+    path: "spec.reason",
+    allows: "at least 1",
+  },
+  {
+    what: "a disarm with a reason of 1025 characters",
+    manifest: disarmWith({ reason: "x".repeat(1_025) }),
+    path: "spec.reason",
+    allows: "1024",
+  },
+  {
+    what: "a disarm without an end",
+    manifest: without(disarmWith({}), "until"),
+    path: "spec.until",
+    allows: "Required value",
+  },
+  {
+    what: "a disarm for a while, where a time is asked for",
+    manifest: disarmWith({ until: "2h" }),
+    path: "spec.until",
+    allows: "should match",
+  },
+  {
+    what: "a disarm until a day that is not in the calendar",
+    manifest: disarmWith({ until: "2026-02-30T10:00:00Z" }),
+    path: "spec.until",
+    allows: "date-time",
+  },
+  {
+    what: "a disarm by an empty name",
+    manifest: disarmWith({ requestedBy: "" }),
+    path: "spec.requestedBy",
+    allows: "at least 1",
+  },
+  {
+    what: "a disarm whose selector has an unknown operator",
+    manifest: disarmWith({
+      nodeSelector: { matchExpressions: [{ key: "rack", operator: "Is", values: ["a"] }] },
+    }),
+    path: "spec.nodeSelector.matchExpressions[0].operator",
+    allows: '"In", "NotIn", "Exists", "DoesNotExist"',
+  },
+  {
+    what: "a disarm whose selector has a label value with a space",
+    manifest: disarmWith({ nodeSelector: { matchLabels: { rack: "a b" } } }),
+    path: "spec.nodeSelector.matchLabels[rack]",
+    allows: "must be a label value",
+  },
+];
+
 /** Every wrong manifest, each wrong in one place. */
 export const BAD_INPUTS: readonly BadInput[] = [
   ...OF_HA_VIRTUAL_MACHINE,
   ...OF_POLICY,
   ...OF_TOPOLOGY,
   ...OF_FENCING,
+  ...OF_DISARM,
 ];
 
 /** Right manifests that go to the edges of what is allowed. */
@@ -605,6 +674,19 @@ export const GOOD_INPUTS: readonly { readonly what: string; readonly manifest: M
         }),
         levelWith({ name: "again", redfish: redfishWith({ tls: { insecureSkipVerify: true } }) }),
       ],
+    }),
+  },
+  { what: "a disarm of all nodes", manifest: disarmWith({}) },
+  {
+    what: "a disarm with everything at its upper bound",
+    manifest: disarmWith({
+      reason: "🔥".repeat(1_024),
+      requestedBy: "é".repeat(256),
+      until: "9999-12-31T23:59:59.999Z",
+      nodeSelector: {
+        matchLabels: { rack: "a" },
+        matchExpressions: [{ key: "edge", operator: "DoesNotExist" }],
+      },
     }),
   },
   { what: "a fencing", manifest: fencingWith({}) },

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
+import type { FencingDisarm } from "../../src/api/fencing-disarm.ts";
 import type { FencingTopology } from "../../src/api/fencing-topology.ts";
 import type { HAVirtualMachinePolicy } from "../../src/api/ha-virtual-machine-policy.ts";
 import type { HAVirtualMachine } from "../../src/api/ha-virtual-machine.ts";
 import type { NodeFencing } from "../../src/api/node-fencing.ts";
+import type { DisarmStatus } from "../../src/model/disarm.ts";
 import type { FencingStatus, FencingTopologyFact } from "../../src/model/fencing.ts";
 import type { OptInPolicyFact, ProtectionStatus } from "../../src/model/protection.ts";
 
@@ -20,9 +22,10 @@ describe("the statuses that decide reads", () => {
     const gives: [
       Gives<StatusOf<HAVirtualMachine>, ProtectionStatus, "conditions" | "outages">,
       Gives<StatusOf<NodeFencing>, FencingStatus, "conditions" | "attempts" | "releasedVMs">,
+      Gives<StatusOf<FencingDisarm>, DisarmStatus, "conditions" | "heldNodes">,
       Gives<StatusOf<FencingTopology>, FencingTopologyFact["status"], "conditions">,
       Gives<StatusOf<HAVirtualMachinePolicy>, OptInPolicyFact["status"], "conditions">,
-    ] = [true, true, true, true];
+    ] = [true, true, true, true, true];
     expect(gives).not.toContain(false);
   });
 });
@@ -32,9 +35,10 @@ describe("the statuses that decide writes", () => {
     const takes: [
       Takes<StatusOf<HAVirtualMachine>, ProtectionStatus>,
       Takes<StatusOf<NodeFencing>, FencingStatus>,
+      Takes<StatusOf<FencingDisarm>, DisarmStatus>,
       Takes<StatusOf<FencingTopology>, FencingTopologyFact["status"]>,
       Takes<StatusOf<HAVirtualMachinePolicy>, OptInPolicyFact["status"]>,
-    ] = [true, true, true, true];
+    ] = [true, true, true, true, true];
     expect(takes).not.toContain(false);
   });
 });

@@ -9,6 +9,7 @@ import type {
   FencingTopologyFact,
   LevelLimits,
 } from "../../src/model/fencing.ts";
+import type { DisarmFact } from "../../src/model/disarm.ts";
 import type { NodeFact, NodeLeaseFact, Taint } from "../../src/model/node.ts";
 import { OUR_TAINT_VALUE, OUT_OF_SERVICE_TAINT } from "../../src/model/node.ts";
 import type { Plan, Step } from "../../src/model/plan.ts";
@@ -54,6 +55,7 @@ const SOURCES: readonly SourceName[] = [
   "policies",
   "topologies",
   "fencings",
+  "disarms",
   "namespaces",
   "kubeVirt",
 ];
@@ -71,6 +73,8 @@ export interface NodeWords {
   readonly labels?: Record<string, string>;
   readonly placementAgeMs?: number;
   readonly noLease?: boolean;
+  /** The time in its Lease, by its own clock; none that can be read unless said. */
+  readonly leaseStamp?: string;
 }
 
 export interface VMWords extends Partial<Omit<VMFact, "key">> {
@@ -97,6 +101,7 @@ export class Cluster {
   readonly policies = new Map<string, OptInPolicyFact>();
   readonly topologies = new Map<string, FencingTopologyFact>();
   readonly fencings = new Map<string, FencingFact>();
+  readonly disarms = new Map<string, DisarmFact>();
   /** Labels by namespace. */
   readonly namespaces = new Map<string, Readonly<Record<string, string>>>([["ns", {}]]);
   readonly sources = new Map<SourceName, SourceState>(
@@ -135,7 +140,10 @@ export class Cluster {
     if (words.noLease) this.leases.delete(name);
     else {
       this.leases.set(name, {
-        renewal: { value: "renewed", changedAtMs: NOW_MS - (words.leaseSilentMs ?? 3_000) },
+        renewal: {
+          value: words.leaseStamp ?? "renewed",
+          changedAtMs: NOW_MS - (words.leaseSilentMs ?? 3_000),
+        },
         renewedBeforeMs: NOW_MS - (words.leaseSilentMs ?? 3_000) - (words.leasePeriodMs ?? 10_000),
       });
     }
@@ -308,6 +316,24 @@ export class Cluster {
     );
   }
 
+  /** A FencingDisarm for all nodes that ends in an hour and is in force. */
+  disarm(name: string, change: Partial<DisarmFact> = {}): this {
+    this.disarms.set(name, {
+      name,
+      uid: `uid-${name}`,
+      resourceVersion: "1",
+      generation: 1,
+      reason: "switch work",
+      until: new Date(NOW_WALL_MS + 3_600_000).toISOString(),
+      requestedBy: undefined,
+      nodeSelector: {},
+      untilMs: NOW_MS + 3_600_000,
+      status: { heldNodes: [], conditions: [] },
+      ...change,
+    });
+    return this;
+  }
+
   snapshot(): Snapshot {
     const indexes = new Indexes();
     for (const [key, fact] of this.vms) indexes.vmChanged(key, undefined, fact);
@@ -340,6 +366,7 @@ export class Cluster {
       policies: this.policies,
       topologies: this.topologies,
       fencings: this.fencings,
+      disarms: this.disarms,
       namespaces: this.namespaces,
       unobserved: this.unobserved,
       kubeVirt: this.kubeVirt,

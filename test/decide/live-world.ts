@@ -245,7 +245,12 @@ export class LiveWorld {
   }
 
   #writeSummary(step: Extract<Step, { kind: "WriteSummary" }>, resourceVersion: string): void {
-    const objects = step.resource === "fencingtopologies" ? this.cluster.topologies : this.cluster.policies;
+    const { topologies, policies, disarms } = this.cluster;
+    const objects = {
+      fencingtopologies: topologies,
+      havirtualmachinepolicies: policies,
+      fencingdisarms: disarms,
+    }[step.resource];
     const before = objects.get(step.name);
     // Written from the same status type that decide has computed it as.
     if (before !== undefined) Object.assign(before, { status: step.status, resourceVersion });

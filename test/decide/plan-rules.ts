@@ -2,6 +2,7 @@
 // decide arrives at it.
 import { expect } from "vitest";
 import type { DecisionPolicy } from "../../src/model/decision-policy.ts";
+import { selectorMatches } from "../../src/model/label-selector.ts";
 import { isOutOfService } from "../../src/model/node.ts";
 import type { Plan, Step } from "../../src/model/plan.ts";
 import { releasesByForce } from "../../src/model/proof.ts";
@@ -9,14 +10,30 @@ import type { Snapshot } from "../../src/model/snapshot.ts";
 
 type Of<K extends Step["kind"]> = Extract<Step, { kind: K }>;
 
+/** Nodes that a FencingDisarm covers whose end is not on record. */
+function disarmed(snapshot: Snapshot): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const disarm of snapshot.disarms.values()) {
+    const active = disarm.status.conditions.find(({ type }) => type === "Active");
+    if (active?.status === "False" && active.observedGeneration === disarm.generation) continue;
+    for (const { name, placement } of snapshot.nodes.values())
+      if (selectorMatches(disarm.nodeSelector, placement.labels)) found.add(name);
+  }
+  return found;
+}
+
 /** Fails the test where the plan breaks a rule. */
 export function expectLawful(plan: Plan, snapshot: Snapshot, policy: DecisionPolicy, nowMs: number): void {
   const perVM = new Map<string, number>();
+  const held = disarmed(snapshot);
   for (const step of plan.steps) {
     if (step.kind === "Release") expectProof(step, snapshot);
     if (step.kind === "Taint") expectProof(step, snapshot);
     if (step.kind === "Fence" && step.mayPowerOff) expectSilence(step, snapshot, policy, nowMs);
     if (step.kind === "ConfirmOff") expectWord(step, plan, snapshot);
+    if (step.kind === "OpenFencing") expect(held, "not disarmed").not.toContain(step.node);
+    if (step.kind === "PowerOn" || (step.kind === "Fence" && step.mayPowerOff))
+      expect(held, "not disarmed").not.toContain(step.fencing.nodeName);
     if (step.kind === "DeleteVMI") expect(snapshot.vmis.get(step.vmKey)?.phase).toBe("Failed");
     if (step.kind === "StartVM") expect(snapshot.vms.get(step.vmKey)?.runStrategy).toBe("Manual");
     if (step.kind !== "CreateMigration") continue;

@@ -320,6 +320,16 @@ export function drawPolicy(draw: Draw): OptInPolicyFact {
   };
 }
 
+function drawDisarm(draw: Draw, cluster: Cluster): void {
+  const end = { status: draw.pick("True", "False"), observedGeneration: draw.pick(1, 2) } as const;
+  const active = { type: "Active", reason: "Active", message: "", lastTransitionTime: NOW, ...end };
+  cluster.disarm("work", {
+    nodeSelector: draw.pick({}, { matchLabels: { rack: "a" } }),
+    untilMs: NOW_MS + draw.pick(1_000, 0, -1_000),
+    status: { heldNodes: draw.pick([], ["n1"]), conditions: draw.chance(2) ? [active] : [] },
+  });
+}
+
 /** A cluster as it might be seen at any moment of its life. */
 export function drawCluster(draw: Draw): Cluster {
   const cluster = new Cluster();
@@ -336,6 +346,7 @@ export function drawCluster(draw: Draw): Cluster {
   for (const name of NODES) if (draw.chance(name === "n1" ? 2 : 4)) drawFencing(draw, cluster, name);
   for (const name of VMS) if (!draw.chance(4)) drawVM(draw, cluster, name);
   if (draw.chance(3)) cluster.policies.set("all", drawPolicy(draw));
+  if (draw.chance(6)) drawDisarm(draw, cluster);
   if (draw.chance(8)) cluster.contactSinceMs = NOW_MS - draw.pick(0, 5_000, 30_000);
   if (draw.chance(8))
     cluster.sources.set("leases", { synced: true, asOfMs: NOW_MS - draw.pick(1_000, 15_000, 60_000) });

@@ -94,6 +94,10 @@ const situations: readonly Cluster[] = [
   cordonedWith({ vmi: { liveMigratable: NOT_MIGRATABLE } }),
   cordonedWith({ vmi: { liveMigratable: NOT_MIGRATABLE }, protection: { evacuation: orRestart() } }),
   threeNodes().vm("a", on).migration("a"),
+  threeNodes().node("n1", LOST).vm("a", on).disarm("work"),
+  threeNodes()
+    .disarm("work", { untilMs: NOW_MS, until: NOW, status: inForce() })
+    .node("n1", { leaseStamp: NOW }),
   selecting(threeNodes().vm("a", { labels: { ha: "yes" }, unprotected: true })),
   selecting(
     threeNodes().vm("a", { labels: { ha: "yes" }, protection: { madeByPolicy: "all", policyGeneration: 1 } }),
@@ -121,6 +125,16 @@ function fourLost(): Cluster {
   const cluster = threeNodes();
   for (const name of ["n1", "n2", "n3", "n4"]) cluster.node(name, LOST).vm(`on-${name}`, { on: name });
   return cluster;
+}
+function inForce() {
+  const active = {
+    type: "Active",
+    status: "True",
+    reason: "Active",
+    message: "",
+    lastTransitionTime: NOW,
+  } as const;
+  return { heldNodes: [], conditions: [active] };
 }
 function orRestart() {
   return { strategy: "LiveMigrateOrRestart" as const, targetSelector: {}, timeoutMs: 1 };

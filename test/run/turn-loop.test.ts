@@ -11,6 +11,7 @@ function plan(change: Partial<Plan> = {}): Plan {
     verdicts: new Map(),
     notJudged: undefined,
     lookAgainAtMs: undefined,
+    disarmedNodes: 0,
     conclusions: undefined,
     ...change,
   };
