@@ -61,8 +61,11 @@ function whileDown(
   const changes =
     state.cause === "Restarted" || state.cause === "Evacuation" ? open.class !== "Unplanned" : true;
   if (!changes) return account;
-  const closed = closeOutage(account, { atMs: state.sinceMs }, counting);
-  return openOutage(closed, outageOf(subject, state));
+  // Only of a node do we learn late; a wish counts from when it is seen.
+  const late = state.cause === "NodeLost" || state.cause === "NodeIsolated";
+  const sinceMs = late ? state.sinceMs : subject.turn.now.wallMs;
+  const closed = closeOutage(account, { atMs: sinceMs }, counting);
+  return openOutage(closed, outageOf(subject, { ...state, sinceMs }));
 }
 
 function outageOf({ turn, protection, vmi }: Subject, state: Down): OpenOutage {

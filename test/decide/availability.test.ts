@@ -1,0 +1,306 @@
+import { describe, expect, it } from "vitest";
+import { type AvailabilityRule, DEFAULT_AVAILABILITY_RULE } from "../../src/model/availability.ts";
+import type { ProtectionStatus } from "../../src/model/protection.ts";
+import { figuresAt } from "../../src/model/sla.ts";
+import { attempt, type Cluster, stepsOf, threeNodes } from "./builder.ts";
+import { LiveWorld } from "./live-world.ts";
+
+const DAY = Date.UTC(2026, 10, 22);
+const DAY_MS = 86_400_000;
+const SECOND = 1_000;
+const at = (time: string): number => Date.parse(`2026-11-22T${time}Z`);
+const HOME = "n1";
+
+const RULE: AvailabilityRule = {
+  ...DEFAULT_AVAILABILITY_RULE,
+  objective: 0.999,
+  maintenance: { once: [{ fromMs: at("15:00:00"), toMs: at("15:10:00") }], weekly: [] },
+};
+
+/** One VM's day, told by what happens at which time; turns are taken after each event. */
+class Day {
+  world: LiveWorld;
+  readonly cluster: Cluster;
+  node = HOME;
+  #vmis = 1;
+
+  constructor(rule: AvailabilityRule = RULE) {
+    this.cluster = threeNodes().vm("a", {
+      on: HOME,
+      vmi: { createdAtWallMs: DAY - 9_000, readyAtWallMs: DAY - 5_000, readyChangedAtWallMs: DAY - 5_000 },
+      protection: { availability: rule },
+    });
+    this.world = new LiveWorld(this.cluster);
+    this.world.wallMs = DAY;
+    this.world.settle();
+  }
+
+  until(time: string, silent: readonly string[] = []): this {
+    this.world.pass(at(time) - this.world.wallMs, silent).settle();
+    return this;
+  }
+
+  ready(ready: boolean): this {
+    this.world.vmi("ns/a", { ready, readyChangedAtWallMs: this.world.wallMs }).settle();
+    return this;
+  }
+
+  cordon(cordoned: boolean): this {
+    this.cluster.node(HOME, { cordoned });
+    this.world.renew(HOME).settle();
+    return this;
+  }
+
+  gone(): this {
+    this.world.vmi("ns/a", undefined).settle();
+    return this;
+  }
+
+  /** A new instance, ready at that time. */
+  comesUp(node: string, createdMs: number, readyMs: number): this {
+    this.node = node;
+    this.#vmis += 1;
+    const up = {
+      uid: `vmi-a-${this.#vmis}`,
+      phase: "Running" as const,
+      nodeName: node,
+      ready: true,
+      paused: undefined,
+      createdAtWallMs: createdMs,
+      scheduledAtWallMs: createdMs,
+      runningAtWallMs: createdMs,
+      readyAtWallMs: readyMs,
+      readyChangedAtWallMs: readyMs,
+    };
+    if (!this.cluster.vmis.has("ns/a")) this.cluster.vm("spare", { on: node, vmi: {}, unprotected: true });
+    const model = this.cluster.vmis.get("ns/a") ?? this.cluster.vmis.get("ns/spare");
+    if (model === undefined) throw new Error("no model");
+    this.cluster.vmis.set("ns/a", { ...model, key: "ns/a", name: "a", deleting: false });
+    this.world.newVMI("ns/a", up).settle();
+    return this;
+  }
+
+  /** Nobody watches until then; another replica takes over and finds the world as it is. */
+  blindUntil(time: string, meanwhile: () => void = () => undefined): this {
+    const gap = { fromMs: this.world.wallMs, toMs: at(time) };
+    const { nowMs } = this.world;
+    meanwhile();
+    this.cluster.unobserved = [...this.cluster.unobserved, gap];
+    const next = new LiveWorld(this.cluster);
+    next.nowMs = nowMs;
+    next.wallMs = gap.fromMs;
+    this.world = next.pass(gap.toMs - gap.fromMs);
+    next.settle();
+    return this;
+  }
+
+  get status(): ProtectionStatus {
+    const status = this.cluster.protections.get("ns/a")?.status;
+    if (status === undefined) throw new Error("no HAVirtualMachine");
+    return status;
+  }
+
+  get figures() {
+    const { availability } = this.status;
+    if (availability === undefined) throw new Error("no account");
+    const counting = { rule: RULE, unobserved: this.cluster.unobserved };
+    return figuresAt(availability, this.world.wallMs, counting);
+  }
+
+  loseNode(): this {
+    const lost = this.node;
+    this.world.pass(13 * SECOND, [lost]).settle();
+    this.world.pass(10 * SECOND, [lost]).settle();
+    const name = [...this.cluster.fencings.keys()].at(-1) ?? "";
+    const fencing = this.cluster.fencings.get(name);
+    if (fencing === undefined) throw new Error("no fencing was opened");
+    const observedAt = new Date(this.world.wallMs).toISOString();
+    const proof = { type: "PowerOff" as const, bootID: fencing.bootID, observedAt, detail: "off" };
+    this.world.fencing(name, {
+      status: { ...fencing.status, phase: "Fenced", proof, attempts: [attempt({ outcome: "PoweredOff" })] },
+      provenAtMs: this.world.nowMs,
+    });
+    this.world.settle();
+    return this;
+  }
+}
+
+describe("a day of outages, in virtual time", () => {
+  it("gives the figures worked out by hand", () => {
+    const day = new Day();
+    // 20 s unplanned: a readiness probe fails.
+    day.until("03:00:00").ready(false).until("03:00:20").ready(true);
+    // 90 s planned: restarted off a cordoned node.
+    day.until("05:00:00").cordon(true);
+    day.world.vmi("ns/a", { deleting: true, ready: false, readyChangedAtWallMs: at("05:00:00") }).settle();
+    day.until("05:01:00").gone().until("05:01:30").comesUp("n2", at("05:01:10"), at("05:01:30"));
+    day.cordon(false);
+    // 31 min planned: a person stops it, and starts it half an hour later.
+    day.until("08:00:00").world.vm("ns/a", { runStrategy: "Halted" }).settle();
+    day.world.vmi("ns/a", { deleting: true, ready: false, readyChangedAtWallMs: at("08:00:00") }).settle();
+    day.until("08:00:10").gone().until("08:30:00").world.vm("ns/a", { runStrategy: "Always" }).settle();
+    day.until("08:31:00").comesUp("n2", at("08:30:10"), at("08:31:00"));
+    // 65 s unplanned: its node dies; the kubelet was last heard at ten sharp.
+    day.until("10:00:00").loseNode().until("10:00:40", ["n2"]).gone();
+    day.until("10:01:05", ["n2"]).comesUp("n3", at("10:00:45"), at("10:01:05"));
+    // 10 min planned: paused by a person.
+    day.until("13:00:00").world.vmi("ns/a", { paused: "PausedByUser" }).settle();
+    day.until("13:10:00").world.vmi("ns/a", { paused: undefined }).settle();
+    // 60 s planned, for it lies in a declared window: the guest crashes.
+    day.until("15:05:00").world.vmi("ns/a", { phase: "Failed", ready: false }).settle();
+    day.until("15:06:00").comesUp("n3", at("15:05:30"), at("15:06:00"));
+    // 20 min unobserved.
+    day.until("17:00:00").blindUntil("17:20:00");
+    // 10 min unobserved, but for the 40 s in which a new instance came up.
+    day.until("20:00:00").blindUntil("20:10:00", () => {
+      const before = day.cluster.vmis.get("ns/a");
+      if (before === undefined) throw new Error("no VMI");
+      const readyAtWallMs = at("20:05:40");
+      day.cluster.vmis.set("ns/a", {
+        ...before,
+        uid: "vmi-a-blind",
+        createdAtWallMs: at("20:05:00"),
+        readyAtWallMs,
+        readyChangedAtWallMs: readyAtWallMs,
+      });
+    });
+    day.until("23:59:59").until("24:00:00");
+
+    const unplanned = (20 + 65 + 40) * SECOND;
+    const planned = (90 + 31 * 60 + 600 + 60) * SECOND;
+    const unobserved = (1_200 + 560) * SECOND;
+    expect(day.status.availability?.totals.toSorted((a, b) => (a.cause < b.cause ? -1 : 1))).toEqual([
+      { cause: "Evacuation", class: "Planned", outages: 1, durationMs: 90_000 },
+      { cause: "GuestFailed", class: "Planned", outages: 1, durationMs: 60_000 },
+      { cause: "NodeLost", class: "Unplanned", outages: 1, durationMs: 65_000 },
+      { cause: "NotReady", class: "Unplanned", outages: 1, durationMs: 20_000 },
+      { cause: "Other", class: "Unplanned", outages: 1, durationMs: 40_000 },
+      { cause: "PausedByUser", class: "Planned", outages: 1, durationMs: 600_000 },
+      { cause: "Stopped", class: "Planned", outages: 1, durationMs: 1_860_000 },
+    ]);
+    const { figures } = day;
+    expect(figures).toMatchObject({
+      serviceMs: DAY_MS,
+      unplannedMs: unplanned,
+      plannedMs: planned,
+      unobservedMs: unobserved,
+      upMs: DAY_MS - unplanned - planned - unobserved,
+      outages: 3,
+      plannedOutages: 4,
+    });
+    expect(figures.mttrMs).toBeCloseTo(unplanned / 3, 6);
+    // 81 905 s up of 82 030 s that count.
+    expect(figures.availability).toBeCloseTo(81_905 / 82_030, 12);
+    expect(figures.budget).toEqual({ totalMs: 2_592_000, leftMs: 2_592_000 - 125_000 });
+    expect(day.status.outages).toHaveLength(1);
+    expect(day.status.availability?.recent.map(({ cause }) => cause)).toEqual([
+      "Other",
+      "GuestFailed",
+      "PausedByUser",
+      "NodeLost",
+      "Stopped",
+      "Evacuation",
+      "NotReady",
+    ]);
+    expect(day.status.conditions.filter(({ type }) => type.startsWith("SLO"))).toMatchObject([
+      { type: "SLOAtRisk", status: "False" },
+      { type: "SLOViolated", status: "False" },
+    ]);
+  });
+});
+
+describe("the account", () => {
+  it("is quiet: a day without an outage writes nothing, and one outage is two writes", () => {
+    const day = new Day();
+    day.world.statusWrites.clear();
+    for (let hour = 1; hour < 24; hour += 1) day.until(`${String(hour).padStart(2, "0")}:00:00`);
+    expect(day.world.statusWrites.get("a")).toBeUndefined();
+    day.until("23:10:00").ready(false).until("23:10:05").ready(true).until("23:59:00");
+    expect(day.world.statusWrites.get("a")).toBe(2);
+  });
+
+  it("is brought up to date once a day while an outage stands on it", () => {
+    const day = new Day();
+    day.until("03:00:00").ready(false).until("03:00:20").ready(true);
+    day.world.statusWrites.clear();
+    for (let hour = 4; hour < 24 * 3; hour += 1)
+      day.world.pass(DAY + hour * 3_600_000 - day.world.wallMs).settle();
+    expect(day.world.statusWrites.get("a")).toBe(2);
+  });
+
+  it("calls time unobserved in which the kubelet is silent and virt-handler is heard", () => {
+    const day = new Day();
+    day.until("10:00:00").world.pass(20 * SECOND, [HOME]);
+    const node = day.cluster.nodes.get(HOME);
+    if (node === undefined) throw new Error("no node");
+    day.cluster.nodes.set(HOME, { ...node, heartbeat: { value: "later", changedAtMs: day.world.nowMs } });
+    day.world.pass(10 * SECOND, [HOME]).settle();
+    expect(day.status.availability?.open).toMatchObject({
+      cause: "NodeIsolated",
+      class: "Unobserved",
+      since: "2026-11-22T10:00:00.000Z",
+    });
+    day.until("10:04:00");
+    expect(day.status.availability?.open).toBeUndefined();
+    expect(day.status.availability?.days).toMatchObject([
+      { unobservedMs: 240_000, unplannedMs: 0, outages: 0 },
+    ]);
+  });
+
+  it("takes back the loss of a node whose guests ran on: nobody could tell meanwhile", () => {
+    const day = new Day();
+    day
+      .until("10:00:00")
+      .world.pass(13 * SECOND, [HOME])
+      .settle();
+    day.world.pass(10 * SECOND, [HOME]).settle();
+    expect(day.status.availability?.open).toMatchObject({ cause: "NodeLost", class: "Unplanned" });
+    const [name = ""] = day.cluster.fencings.keys();
+    const fencing = day.cluster.fencings.get(name);
+    if (fencing === undefined) throw new Error("no fencing");
+    day.world.fencing(name, { status: { ...fencing.status, phase: "Aborted" } });
+    day.until("10:00:30").until("10:00:40");
+    expect(day.status.availability?.open).toBeUndefined();
+    expect(day.figures).toMatchObject({ unplannedMs: 0, outages: 0 });
+    expect(day.figures.unobservedMs).toBeGreaterThan(0);
+  });
+
+  it("ends a failure and begins a planned outage when a person gives the VM up", () => {
+    const day = new Day();
+    day.until("10:00:00").ready(false).until("11:00:00").world.vm("ns/a", { runStrategy: "Halted" }).settle();
+    day.gone().until("12:00:00");
+    expect(day.figures).toMatchObject({ unplannedMs: 3_600_000, plannedMs: 3_600_000 });
+  });
+
+  it("passes on with the charge of a VM to another HAVirtualMachine", () => {
+    const day = new Day();
+    day.until("03:00:00").ready(false).until("03:00:20").ready(true);
+    day.world.protection("ns/a", { madeByPolicy: "all" });
+    day.cluster.protect("a", { name: "own", key: "ns/own", createdAtWallMs: DAY });
+    day.world.adopt("protections", "ns/own").settle();
+    expect(day.cluster.protections.get("ns/own")?.status.availability?.totals).toMatchObject([
+      { cause: "NotReady", durationMs: 20_000 },
+    ]);
+  });
+
+  it("asks for a turn when an outage that lasts will have spent the budget, and says so then", () => {
+    const day = new Day();
+    day.until("10:00:00").ready(false);
+    // Three quarters of 43.2 minutes are 32 minutes and 24 seconds.
+    day.until("10:32:00");
+    expect((day.world.turn().lookAgainAtMs ?? Number.POSITIVE_INFINITY) - day.world.nowMs).toBeLessThan(
+      24_002,
+    );
+    const slo = () => day.status.conditions.find(({ type }) => type === "SLOAtRisk")?.status;
+    expect(slo()).toBe("False");
+    day.world.pass(25_000).settle();
+    expect(slo()).toBe("True");
+    expect(stepsOf(day.world.turn(), "WriteProtection")).toEqual([]);
+    day.until("10:44:00");
+    expect(day.status.conditions.find(({ type }) => type === "SLOViolated")).toMatchObject({
+      status: "True",
+      reason: "BudgetSpent",
+      message: "44m of the 43m that the objective allows in the window are spent",
+    });
+  });
+});
