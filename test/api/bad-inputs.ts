@@ -605,6 +605,122 @@ const OF_DISARM: readonly BadInput[] = [
 
 /** Every wrong manifest, each wrong in one place. */
 export const BAD_INPUTS: readonly BadInput[] = [
+  {
+    what: "an objective of 100 percent",
+    manifest: haVirtualMachineWith({ availability: { objective: "100" } }),
+    path: "spec.availability.objective",
+    allows: "100 leaves no error budget",
+  },
+  {
+    what: "an objective as a ratio",
+    manifest: haVirtualMachineWith({ availability: { objective: "0.999" } }),
+    path: "spec.availability.objective",
+    allows: "must be a percentage in quotes",
+  },
+  {
+    what: "an objective said twice",
+    manifest: haVirtualMachineWith({ availability: { objective: "99.9", nines: 3 } }),
+    path: "spec.availability.nines",
+    allows: "either objective or nines",
+  },
+  {
+    what: "eight nines",
+    manifest: haVirtualMachineWith({ availability: { nines: 8 } }),
+    path: "spec.availability.nines",
+    allows: "less than or equal to 7",
+  },
+  {
+    what: "a window of a year",
+    manifest: haVirtualMachineWith({ availability: { windowDays: 365 } }),
+    path: "spec.availability.windowDays",
+    allows: "less than or equal to 92",
+  },
+  {
+    what: "a time zone that nobody knows",
+    manifest: haVirtualMachineWith({ availability: { timeZone: "Europe/Atlantis" } }),
+    path: "spec.availability.timeZone",
+    allows: "Europe/Atlantis",
+  },
+  {
+    what: "a time zone that is an offset",
+    manifest: haVirtualMachineWith({ availability: { timeZone: "+02:00" } }),
+    path: "spec.availability.timeZone",
+    allows: "must be the name of an IANA time zone",
+  },
+  {
+    what: "service hours past midnight",
+    manifest: haVirtualMachineWith({
+      availability: { serviceHours: [{ days: ["Mon"], from: "22:00", to: "06:00" }] },
+    }),
+    path: "spec.availability.serviceHours[0].to",
+    allows: "write two entries",
+  },
+  {
+    what: "service hours on no day",
+    manifest: haVirtualMachineWith({
+      availability: { serviceHours: [{ days: [], from: "08:00", to: "20:00" }] },
+    }),
+    path: "spec.availability.serviceHours[0].days",
+    allows: "at least 1",
+  },
+  {
+    what: "a day in full",
+    manifest: haVirtualMachineWith({
+      availability: { serviceHours: [{ days: ["Monday"], from: "08:00", to: "20:00" }] },
+    }),
+    path: "spec.availability.serviceHours[0].days[0]",
+    allows: "supported values",
+  },
+  {
+    what: "an hour without minutes",
+    manifest: haVirtualMachineWith({
+      availability: { serviceHours: [{ days: ["Mon"], from: "8", to: "20:00" }] },
+    }),
+    path: "spec.availability.serviceHours[0].from",
+    allows: "must be a time of day like 08:00",
+  },
+  {
+    what: "a holiday that does not exist",
+    manifest: haVirtualMachineWith({ availability: { holidays: ["2026-02-30"] } }),
+    path: "spec.availability.holidays[0]",
+    allows: "must be a date that exists",
+  },
+  {
+    what: "a holiday as people write it",
+    manifest: haVirtualMachineWith({ availability: { holidays: ["25.12.2026"] } }),
+    path: "spec.availability.holidays[0]",
+    allows: "must be a date like 2026-12-25",
+  },
+  {
+    what: "a maintenance window without an end",
+    manifest: haVirtualMachineWith({ availability: { maintenance: [{ start: "2026-12-01T22:00:00Z" }] } }),
+    path: "spec.availability.maintenance[0]",
+    allows: "start and end (once), or days, from and to",
+  },
+  {
+    what: "a maintenance window that ends before it begins",
+    manifest: haVirtualMachineWith({
+      availability: { maintenance: [{ start: "2026-12-01T22:00:00Z", end: "2026-12-01T21:00:00Z" }] },
+    }),
+    path: "spec.availability.maintenance[0]",
+    allows: "end after it begins",
+  },
+  {
+    what: "a maintenance window that is both once and weekly",
+    manifest: haVirtualMachineWith({
+      availability: {
+        maintenance: [{ start: "2026-12-01T22:00:00Z", end: "2026-12-02T22:00:00Z", days: ["Sun"] }],
+      },
+    }),
+    path: "spec.availability.maintenance[0]",
+    allows: "start and end (once), or days, from and to",
+  },
+  {
+    what: "an unknown way to count in a policy's template",
+    manifest: policyWith({ template: { availability: { plannedOutages: "Sometimes" } } }),
+    path: "spec.template.availability.plannedOutages",
+    allows: '"Excluded", "Counted"',
+  },
   ...OF_HA_VIRTUAL_MACHINE,
   ...OF_POLICY,
   ...OF_TOPOLOGY,
@@ -615,6 +731,25 @@ export const BAD_INPUTS: readonly BadInput[] = [
 /** Right manifests that go to the edges of what is allowed. */
 export const GOOD_INPUTS: readonly { readonly what: string; readonly manifest: Manifest }[] = [
   { what: "an HAVirtualMachine with nothing but its VM", manifest: haVirtualMachineWith({}) },
+  {
+    what: "an SLA with everything declared",
+    manifest: haVirtualMachineWith({
+      availability: {
+        objective: "99.95",
+        window: "CalendarMonth",
+        plannedOutages: "Counted",
+        upWhen: "GuestAgentConnected",
+        timeZone: "Europe/Bucharest",
+        serviceHours: [{ days: ["Mon", "Tue", "Wed", "Thu", "Fri"], from: "08:00", to: "20:00" }],
+        holidays: ["2026-12-25", "2028-02-29"],
+        maintenance: [
+          { reason: "firmware", start: "2026-12-01T22:00:00Z", end: "2026-12-02T02:00:00.500Z" },
+          { days: ["Sun"], from: "02:00", to: "24:00" },
+        ],
+      },
+    }),
+  },
+  { what: "an SLO in nines", manifest: haVirtualMachineWith({ availability: { nines: 4 } }) },
   {
     what: "an HAVirtualMachine with everything at its upper bound",
     manifest: haVirtualMachineWith({
