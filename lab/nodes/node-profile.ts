@@ -1,4 +1,5 @@
 // What a simulated node looks like to the API server: names, addresses, size, labels. Pure.
+import { systemUUID } from "../bmc/bmc-resources.ts";
 import type { Condition, Node, NodeStatus } from "./objects.ts";
 import { timestamp } from "./objects.ts";
 
@@ -98,7 +99,7 @@ export function nodeStatus(profile: NodeProfile, bootID: string, known: readonly
     nodeInfo: {
       bootID,
       machineID: profile.name,
-      systemUUID: profile.name,
+      systemUUID: systemUUID(profile.name),
       kernelVersion: "6.12.0-lab",
       osImage: "Holdfast lab",
       containerRuntimeVersion: "lab://1.0",

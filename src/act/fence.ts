@@ -26,6 +26,8 @@ import {
 } from "./fencing-attempt.ts";
 import { type Ledger, ledgerOf, olderThan, writeLedger } from "./fencing-ledger.ts";
 import type { FreshNode } from "./fresh-nodes.ts";
+import { timingsOf } from "./level-timings.ts";
+import { vouchesForOff } from "./off-voucher.ts";
 import { DONE, ended, outcomeOf, type PerformedStep } from "./outcome.ts";
 import { lookForLife, lookPatiently } from "./sign-of-life.ts";
 
@@ -113,7 +115,9 @@ async function tryDevice(
     clock: context.clock,
     deadlineMs: level.timeoutMs,
     signal: context.leadership.signal,
+    timings: timingsOf(level),
     wrongSystem: (identity) => wrongSystem(identity, target.node),
+    vouchesForOff: ({ identity }) => vouchesForOff(identity, { step, ...target }),
     beforeRequest: async () => {
       spared = step.mayPowerOff ? await whySpared(step, context) : "only the state was to be read";
       return spared === undefined;
@@ -171,6 +175,7 @@ async function confirm(
       outcome: result.how,
       answer: `Off, read twice; ${result.requests} requests`,
       powerState: "Off",
+      seenOn: result.seenOn,
       proof: {
         type: "PowerOff",
         bootID: step.fencing.bootID,
@@ -189,6 +194,7 @@ const END_OF: Readonly<Record<NotOffKind, AttemptEnd["outcome"]>> = {
   stillOn: "StillOn",
   abandoned: "Abandoned",
   misconfigured: "Misconfigured",
+  doubted: "Doubted",
 };
 
 function endWithoutProof(result: Exclude<PowerOffResult, OffResult>, spared: string | undefined): AttemptEnd {
@@ -196,7 +202,8 @@ function endWithoutProof(result: Exclude<PowerOffResult, OffResult>, spared: str
   return {
     outcome: END_OF[result.kind],
     answer: withdrawn ? spared : result.message,
-    ...(result.lastState === undefined ? {} : { powerState: result.lastState }),
+    ...(result.lastState === undefined ? {} : { powerState: result.lastMixed ?? result.lastState }),
+    seenOn: result.seenOn,
   };
 }
 

@@ -14,6 +14,7 @@ export interface AttemptEnd {
   /** What the device said or we saw, short and without secrets. */
   readonly answer: string;
   readonly powerState?: string;
+  readonly seenOn?: boolean;
   /** Only with an observation that proves the incarnation over, or that the level accepts as if it did. */
   readonly proof?: Omit<RecordedProof, "attempt">;
 }
@@ -27,6 +28,8 @@ export interface AttemptStart {
 
 /** Longest answer kept; the CRD refuses one longer than 512 characters. */
 const MAX_ANSWER_CHARS = 300;
+/** Longest power state kept, for the same reason; several devices tell theirs in one. */
+const MAX_POWER_STATE_CHARS = 250;
 /** Longest detail of a proof kept, for the same reason. */
 export const MAX_DETAIL_CHARS = 500;
 
@@ -90,6 +93,7 @@ function endFields(end: AttemptEnd, at: string): Partial<FencingAttempt> & Pick<
     outcome: end.outcome,
     endedAt: at,
     answer: end.answer.slice(0, MAX_ANSWER_CHARS),
-    ...(end.powerState === undefined ? {} : { powerState: end.powerState }),
+    ...(end.powerState === undefined ? {} : { powerState: end.powerState.slice(0, MAX_POWER_STATE_CHARS) }),
+    ...(end.seenOn === true ? { seenOn: true } : {}),
   };
 }

@@ -17,7 +17,7 @@ const MAX_REASON_MESSAGE_LENGTH = 1_024;
 const MAX_MESSAGE_LENGTH = 4_096;
 const MAX_DETAIL_LENGTH = 512;
 const MAX_METHOD_LENGTH = 63;
-const MAX_POWER_STATE_LENGTH = 63;
+const MAX_POWER_STATE_LENGTH = 253;
 /** Epochs are a Lease's transitions, which Kubernetes counts in 32 bits. */
 const MAX_EPOCH = 2 ** 31 - 1;
 
@@ -80,14 +80,25 @@ const attempt = z.object({
       "StillOn",
       "Abandoned",
       "Misconfigured",
+      "Doubted",
     ])
     .meta({
       description:
-        "How it ended. Started: it has not yet. PoweredOff and AlreadyOff: the node was read back as off. Remediated: the remediation gave its signal. StorageFenced: the storage was read back to refuse the node. StillOn: the device agreed, yet the node was read back as on. Refused: the device said no. Denied: wrong credentials. Unreachable: no connection. TimedOut: no answer in time. Misconfigured: the settings do not lead to a device. Abandoned: its leader went away before it knew.",
+        "How it ended. Started: it has not yet. PoweredOff and AlreadyOff: the node was read back as off. Remediated: the remediation gave its signal. StorageFenced: the storage was read back to refuse the node. StillOn: the device agreed, yet the node was read back as on. Refused: the device said no. Denied: wrong credentials. Unreachable: no connection. TimedOut: no answer in time. Misconfigured: the settings do not lead to a device. Abandoned: its leader went away before it knew. Doubted: the device said Off, but was never seen to say On of the node and does not identify it.",
     }),
   answer: text(MAX_DETAIL_LENGTH).meta({ description: "What the device said, in short." }).exactOptional(),
   powerState: text(MAX_POWER_STATE_LENGTH)
-    .meta({ description: "The power state that was read back, in the device's own word." })
+    .meta({
+      description:
+        "The power state that was read back, in the device's own word; of several devices, where they differ, each.",
+    })
+    .exactOptional(),
+  seenOn: z
+    .boolean()
+    .meta({
+      description:
+        "Whether the device said On of the node during the attempt, which vouches for an Off that it says later.",
+    })
     .exactOptional(),
 });
 

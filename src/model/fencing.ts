@@ -102,7 +102,8 @@ export type AttemptOutcome =
   | "Denied"
   | "StillOn"
   | "Abandoned"
-  | "Misconfigured";
+  | "Misconfigured"
+  | "Doubted";
 
 export interface FencingAttempt {
   readonly number: number;
@@ -114,6 +115,8 @@ export interface FencingAttempt {
   readonly outcome: AttemptOutcome;
   readonly answer?: string;
   readonly powerState?: string;
+  /** The device said On of this incarnation during the attempt, which vouches for an Off that it says later. */
+  readonly seenOn?: boolean;
 }
 
 export interface ReleasedVM {

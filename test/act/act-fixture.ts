@@ -8,7 +8,7 @@ import type { FenceProof, FencingFact, FencingLevel, FencingStatus } from "../..
 import { parseFenceProof } from "../../src/model/fencing.ts";
 import { FakeApi } from "../support/fake-api.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
-import { FakeDevice } from "./fake-device.ts";
+import { FakeDevice, IDENTITY } from "./fake-device.ts";
 
 export const NODE = "worker-1";
 export const NODE_PATH = `/api/v1/nodes/${NODE}`;
@@ -77,7 +77,7 @@ export class ActScene {
         ],
       },
       status: {
-        nodeInfo: { bootID: BOOT_ID, systemUUID: "not a UUID" },
+        nodeInfo: { bootID: BOOT_ID, systemUUID: IDENTITY.uuid },
         conditions: [{ type: "Ready", status: "Unknown" }],
       },
     });

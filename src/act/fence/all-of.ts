@@ -110,7 +110,7 @@ function oneIdentity(read: readonly Told<ReadPower>[]): SystemIdentity | DeviceF
   }
   const path = read.map(({ name, said }) => `${name}: ${said.identity.path}`).join(" and ");
   const { path: _ownPath, ...known } = first?.said.identity ?? { path };
-  return { ...known, path };
+  return { ...known, path, ...(knowing.length < read.length ? { isPartial: true } : {}) };
 }
 
 function oneAnswer(answers: readonly Told<DeviceAnswer>[]): DeviceAnswer {
@@ -125,7 +125,8 @@ function oneAnswer(answers: readonly Told<DeviceAnswer>[]): DeviceAnswer {
   }
   // A device that refuses may be off already; the state read back will tell. Any other answer has to be asked for again.
   const isSettled = [...kinds].every((kind) => kind === "accepted" || kind === "refused");
-  return { kind: isSettled ? "accepted" : "faulty", message };
+  if (isSettled) return { kind: "accepted", message };
+  return { kind: kinds.has("faulty") ? "faulty" : "noAnswer", message };
 }
 
 function shortened(message: string): string {

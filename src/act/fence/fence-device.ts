@@ -26,6 +26,8 @@ export interface SystemIdentity {
   readonly serialNumber?: string;
   readonly hostName?: string;
   readonly model?: string;
+  /** Of several devices some do not tell which machine they speak of. */
+  readonly isPartial?: boolean;
 }
 
 /**

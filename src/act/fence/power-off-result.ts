@@ -21,7 +21,7 @@ export type OffReadings = readonly [TakenReading, TakenReading];
 
 /**
  * `PoweredOff`: Off after a request that was, or may have been, carried out. `AlreadyOff`: Off although no request of
- * ours can have done it. For a node that was heard of a moment ago `AlreadyOff` deserves a second opinion.
+ * ours can have done it; believed only of a device that is vouched for (`PowerOffOptions.vouchesForOff`).
  */
 export interface OffResult {
   readonly outcome: "off";
@@ -31,13 +31,15 @@ export interface OffResult {
   readonly provenAfterMs: number;
   /** From the call to the first request; undefined where none was needed. */
   readonly firstRequestAfterMs: number | undefined;
+  readonly seenOn: boolean;
 }
 
 /**
  * `refused`: the device said no and the node is not off. `timeout`: the deadline passed without a trustworthy state.
  * `stillOn`: a request was made and the state stayed other than Off. `abandoned`: the caller said not to shoot, or gave
  * up. `denied`, `misconfigured`: as the device has it; an untrusted certificate is `misconfigured`. `unreachable`: no
- * connection, or nothing but nonsense over it.
+ * connection, or nothing but nonsense over it. `doubted`: the device says Off, has not said On in this procedure, and
+ * nobody vouches for it.
  */
 export type NotOffKind =
   | "refused"
@@ -46,7 +48,8 @@ export type NotOffKind =
   | "denied"
   | "stillOn"
   | "abandoned"
-  | "misconfigured";
+  | "misconfigured"
+  | "doubted";
 
 export interface NotOffResult {
   readonly outcome: "notOff";
@@ -57,6 +60,10 @@ export interface NotOffResult {
   readonly requests: number;
   /** Whether the node may yet go down because of us: a request was accepted, or was sent and its fate is unknown. */
   readonly mayHaveActed: boolean;
+  /** The last state in words, where several devices differed. */
+  readonly lastMixed: string | undefined;
+  /** Whether the device, or every one of several at once, said On in this procedure. */
+  readonly seenOn: boolean;
   readonly firstRequestAfterMs: number | undefined;
 }
 
@@ -120,6 +127,12 @@ export interface PowerOffOptions {
   readonly beforeRequest: (reading: ReadPower, attempt: number) => Promise<boolean>;
   /** Says why the machine that answers is not the one to cut; such an answer ends the procedure as `misconfigured`. */
   readonly wrongSystem?: (identity: SystemIdentity) => string | undefined;
+  /**
+   * Asked where the device says Off and has not said On in this procedure: whether something else shows that it speaks of
+   * this node. Some devices say Off of whatever they do not know, and the node was alive a moment ago. Left out: the
+   * device is believed.
+   */
+  readonly vouchesForOff?: (reading: TakenReading) => boolean;
   readonly onProgress?: (progress: PowerOffProgress) => void;
   readonly signal?: AbortSignal;
   readonly timings?: Partial<PowerOffTimings>;

@@ -23,6 +23,9 @@ import {
 /** Each poll's pause is this much longer than the one before. */
 const POLL_GROWTH = 1.5;
 
+const DOUBT =
+  "it says Off, but was never seen to say On of this node and does not identify it, so it may speak of another machine, or of none";
+
 /**
  * Cuts the node's power and reads it back.
  *
@@ -30,8 +33,8 @@ const POLL_GROWTH = 1.5;
  * no request without `beforeRequest` having said yes right before it; ends by the deadline whatever the device does;
  * expected failures are values; it rejects only where `beforeRequest` does.
  * Assumptions: the device speaks of the node meant (`wrongSystem` checks it), and only one procedure at a time runs on it.
- * Caveats: `notOff` does not mean on: see `mayHaveActed`. A device that says Off again and again while the node runs is
- * believed. The device is not closed: record the proof first, then close it.
+ * Caveats: `notOff` does not mean on: see `mayHaveActed`. A device that has said On, or is vouched for, and then says Off
+ * again and again while the node runs is believed. The device is not closed: record the proof first, then close it.
  */
 export function powerOff(device: FenceDevice, options: PowerOffOptions): Promise<PowerOffResult> {
   return new PowerOffProcedure(device, options).run();
@@ -53,6 +56,7 @@ class PowerOffProcedure {
   /** An answer that was not there when our patience ended; it may still come. */
   #unanswered: RequestUnderWay | undefined;
   #acted = false;
+  #seenOn = false;
   /** The newest request's fate is unknown, so it may have to be repeated. */
   #fateUnknown = false;
   #refusal: string | undefined;
@@ -195,6 +199,7 @@ class PowerOffProcedure {
       this.#newest = reading;
       this.#newestMs = this.#options.clock.now().monotonicMs;
       this.#lastFailure = undefined;
+      if (reading.state === "On" && reading.mixed === undefined) this.#seenOn = true;
       this.#tell({ step: "read", state: reading.state, fresh });
       return reading;
     }
@@ -219,6 +224,10 @@ class PowerOffProcedure {
 
   #concluded(testimony: Extract<Testimony, { kind: "proven" | "wrongSystem" }>): PowerOffResult {
     if (testimony.kind === "wrongSystem") return this.#notOff("misconfigured", testimony.message);
+    const [, confirming] = testimony.readings;
+    if (!this.#seenOn && this.#options.vouchesForOff?.(confirming) === false) {
+      return this.#notOff("doubted", DOUBT);
+    }
     return {
       outcome: "off",
       how: this.#explained() ? "PoweredOff" : "AlreadyOff",
@@ -226,6 +235,7 @@ class PowerOffProcedure {
       requests: this.#requests,
       provenAfterMs: this.#afterMs(),
       firstRequestAfterMs: this.#firstRequestAfterMs,
+      seenOn: this.#seenOn,
     };
   }
 
@@ -292,6 +302,8 @@ class PowerOffProcedure {
       lastState: this.#newest?.state,
       requests: this.#requests,
       mayHaveActed: this.#explained(),
+      lastMixed: this.#newest?.mixed,
+      seenOn: this.#seenOn,
       firstRequestAfterMs: this.#firstRequestAfterMs,
     };
   }

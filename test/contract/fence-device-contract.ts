@@ -1,7 +1,13 @@
 // What every fencing method must do, as tests: a new method is fit for use once a rig for it passes this suite.
 import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { DeviceAnswer, FenceDevice, PowerReading } from "../../src/act/fence/fence-device.ts";
+import type {
+  DeviceAnswer,
+  DeviceAnswerKind,
+  DeviceFailureKind,
+  FenceDevice,
+  PowerReading,
+} from "../../src/act/fence/fence-device.ts";
 import { powerOff } from "../../src/act/fence/power-off.ts";
 import type { Clock } from "../../src/model/clock.ts";
 
@@ -30,6 +36,12 @@ export interface ContractRig {
     /** Answers make no sense. */
     readonly nonsense?: () => Promise<void>;
   };
+  /** What this method answers in a trouble, where it cannot tell it from others. */
+  readonly says?: {
+    readonly absence?: DeviceFailureKind & DeviceAnswerKind;
+    readonly wrongPassword?: DeviceFailureKind & DeviceAnswerKind;
+    readonly lostReply?: DeviceAnswerKind;
+  };
   heal(): Promise<void>;
   /** Sessions and the like held at the device. */
   heldResources(): number;
@@ -40,8 +52,8 @@ export interface ContractRig {
 const CALL = { deadlineMs: 5_000 };
 /** Deadline of calls that are meant to run into it. */
 const SHORT_MS = 250;
-/** What a call may be late by: one turn of a busy machine. */
-const LATE_MS = 400;
+/** What a call may be late by: a busy machine, which also has a program to end. Far less than what would hang. */
+const LATE_MS = 5_000;
 
 async function timed<T>(work: Promise<T>): Promise<{ value: T; lastedMs: number }> {
   const startedMs = performance.now();
@@ -49,7 +61,7 @@ async function timed<T>(work: Promise<T>): Promise<{ value: T; lastedMs: number 
   return { value, lastedMs: performance.now() - startedMs };
 }
 
-/** Defines the suite for one method. */
+/** Defines the suite for one method; `start` sets up one device with its machine anew for each test. */
 export function describeFenceDevice(method: string, start: () => Promise<ContractRig>): void {
   describe(`the fence device contract: ${method}`, () => {
     let rig: ContractRig;
@@ -134,18 +146,23 @@ export function describeFenceDevice(method: string, start: () => Promise<Contrac
       expect(rig.machine.read()).toBe("On");
     });
 
-    it("a device that is not there is unreachable, and works again once it is back", async ({ skip }) => {
+    it("a device that is not there is told as such, and works again once it is back", async ({ skip }) => {
       await trouble("absence", skip);
-      expect(await rig.device.readPower(CALL)).toMatchObject({ ok: false, kind: "unreachable" });
-      expect((await rig.device.requestOff(CALL)).kind).toBe("unreachable");
+      const kind = rig.says?.absence ?? "unreachable";
+      expect(await rig.device.readPower(CALL)).toMatchObject({ ok: false, kind });
+      expect((await rig.device.requestOff(CALL)).kind).toBe(kind);
       await rig.heal();
       expect(await rig.device.readPower(CALL)).toMatchObject({ ok: true, state: "On" });
     });
 
-    it("wrong credentials are denied, for reading and for requests", async ({ skip }) => {
+    it("wrong credentials are a failure, for reading and for requests, and nothing is cut", async ({
+      skip,
+    }) => {
       await trouble("wrongPassword", skip);
-      expect(await rig.device.readPower(CALL)).toMatchObject({ ok: false, kind: "denied" });
-      expect((await rig.device.requestOff(CALL)).kind).toBe("denied");
+      const kind = rig.says?.wrongPassword ?? "denied";
+      expect(await rig.device.readPower(CALL)).toMatchObject({ ok: false, kind });
+      expect((await rig.device.requestOff(CALL)).kind).toBe(kind);
+      expect(rig.machine.read()).toBe("On");
     });
 
     it("a request that is acknowledged and not carried out leaves the state On", async ({ skip }) => {
@@ -154,21 +171,21 @@ export function describeFenceDevice(method: string, start: () => Promise<Contrac
       expect(await rig.device.readPower(CALL)).toMatchObject({ ok: true, state: "On" });
     });
 
-    it("a request whose answer is lost is noAnswer, though the machine is off", async ({ skip }) => {
+    it("a request whose answer is lost is not called refused: the machine is off", async ({ skip }) => {
       await rig.device.readPower(CALL);
       await trouble("lostReply", skip);
-      expect((await rig.device.requestOff(CALL)).kind).toBe("noAnswer");
+      expect((await rig.device.requestOff(CALL)).kind).toBe(rig.says?.lostReply ?? "noAnswer");
       expect(await rig.device.readPower(CALL)).toMatchObject({ ok: true, state: "Off" });
     });
 
     it("the state can be read while a request is still unanswered", async ({ skip }) => {
       await rig.device.readPower(CALL);
       await trouble("noReply", skip);
-      const request = rig.device.requestOff({ deadlineMs: 1_500 });
+      const underWay = { answered: false };
+      const request = rig.device.requestOff({ deadlineMs: 4_000 }).finally(() => (underWay.answered = true));
       await expect.poll(() => rig.machine.read()).toBe("Off");
-      const { value, lastedMs } = await timed(rig.device.readPower(CALL));
-      expect(value).toMatchObject({ ok: true, state: "Off" });
-      expect(lastedMs).toBeLessThan(1_000);
+      expect(await rig.device.readPower(CALL)).toMatchObject({ ok: true, state: "Off" });
+      expect(underWay.answered).toBe(false);
       expect((await request).kind).toBe("noAnswer");
     });
 
@@ -221,7 +238,7 @@ export function describeFenceDevice(method: string, start: () => Promise<Contrac
     it("cuts a node through the whole procedure, with proof", async () => {
       const result = await powerOff(rig.device, {
         clock: rig.clock,
-        deadlineMs: 10_000,
+        deadlineMs: 15_000,
         beforeRequest: async () => rig.machine.read() === "On",
       });
       expect(result).toMatchObject({ outcome: "off", how: "PoweredOff", requests: 1 });
