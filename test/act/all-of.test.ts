@@ -24,9 +24,9 @@ class Supplies {
   }
 
   async finish<T>(work: Promise<T>): Promise<T> {
-    let ended = false;
-    const watched = work.finally(() => (ended = true));
-    while (!ended) await this.clock.advance(50);
+    const end = { reached: false };
+    const watched = work.finally(() => (end.reached = true));
+    while (!end.reached) await this.clock.advance(50);
     return watched;
   }
 
