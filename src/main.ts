@@ -3,9 +3,11 @@ import { Registry } from "prom-client";
 import packageJson from "../package.json" with { type: "json" };
 import { loadConfig, type Config } from "./config.ts";
 import { createHttpTransport } from "./kube/http-transport.ts";
+import { AvailabilityMetrics } from "./measure/availability-metrics.ts";
 import { createLog, type Log, roomLog } from "./measure/log.ts";
 import { createApiRequestCounter, createMetrics } from "./measure/metrics.ts";
 import { OperatorMetrics } from "./measure/operator-metrics.ts";
+import type { Instant } from "./model/clock.ts";
 import { createHealthServer } from "./run/health-server.ts";
 import { loadKubeconfig } from "./run/kubeconfig.ts";
 import { Operator } from "./run/operator.ts";
@@ -57,6 +59,7 @@ function run(config: Config, log: Log, kubeConfig: Parameters<typeof createHttpT
   const registry = new Registry();
   const metrics = createMetrics(registry, BUILD);
   const measured = new OperatorMetrics(metrics);
+  const availability = new AvailabilityMetrics(metrics);
   const transport = createHttpTransport(kubeConfig, {
     userAgent: `holdfast/${BUILD.version}`,
     onRequest: createApiRequestCounter(metrics),
@@ -70,7 +73,12 @@ function run(config: Config, log: Log, kubeConfig: Parameters<typeof createHttpT
     leaseName: config.election.leaseName,
     timings: config.election.timings,
     observer: {
-      onPlan: (plan, tookMs) => measured.planned(plan, tookMs),
+      onPlan: (plan, tookMs) => {
+        measured.planned(plan, tookMs);
+        availability.planned(plan);
+      },
+      onAttemptEnded: (attempt) => availability.attemptEnded(attempt),
+      onFailoverEnded: (outage) => availability.failoverEnded(outage),
       onStepDone: (done) => measured.stepDone(done),
       onRefused: () => measured.refused(),
       onDepth: (waiting, running) => measured.depth(waiting, running),
@@ -90,6 +98,7 @@ function run(config: Config, log: Log, kubeConfig: Parameters<typeof createHttpT
       contentType: registry.contentType,
       metrics: () => {
         measured.scrape(scraped(operator, clock.now().monotonicMs));
+        availability.scrape(scrapedAvailability(operator, clock.now()));
         return registry.metrics();
       },
     },
@@ -138,6 +147,17 @@ function scraped(operator: Operator, nowMs: number) {
     sources: operator.world.sources(),
     fencings: operator.world.reflectors.fencings.store.values(),
     nowMs,
+  };
+}
+
+function scrapedAvailability({ leading, world }: Operator, now: Instant) {
+  const { protections, fencings } = world.reflectors;
+  return {
+    leading,
+    protections: { [Symbol.iterator]: () => protections.store.values() },
+    fencings: { [Symbol.iterator]: () => fencings.store.values() },
+    unobserved: world.unobserved,
+    now,
   };
 }
 

@@ -1,5 +1,6 @@
 // Every metric of the operator, once: code, documentation and alert rules are held to this table.
 import { REFUSAL_REASONS } from "../api/reasons.ts";
+import { AVAILABILITY_METRICS } from "./availability-metric-table.ts";
 import type { FencingPhase } from "../model/fencing.ts";
 import type { NodeVerdict } from "../model/node-verdict.ts";
 import type { SourceName } from "../model/snapshot.ts";
@@ -201,6 +202,7 @@ export const METRICS = {
     help: "Live migrations that Holdfast asked for and that have ended, by how.",
     labels: { outcome: ["succeeded", "failed", "aborted"] },
   },
+  ...AVAILABILITY_METRICS,
 } as const satisfies Readonly<Record<string, MetricDefinition>>;
 
 export type MetricTable = typeof METRICS;

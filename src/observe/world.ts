@@ -1,7 +1,10 @@
 // The observed world: all sources, the indexes over them, and the snapshot that a turn decides on.
 import type { ApiOutcome, ApiTransport } from "../kube/transport.ts";
+import type { Span } from "../model/availability.ts";
 import type { Clock, Random } from "../model/clock.ts";
+import type { FencingAttempt, FencingFact } from "../model/fencing.ts";
 import type { NodeFact } from "../model/node.ts";
+import type { OutageRecord } from "../model/protection.ts";
 import type { Conclusions, ContactState, Snapshot, SourceName, SourceState } from "../model/snapshot.ts";
 import { DEFAULT_KUBEVIRT_CONFIG, type MigrationFact } from "../model/virtual-machine.ts";
 import { Contact, CONTACT_GAP_MS } from "./contact.ts";
@@ -18,6 +21,10 @@ export interface WorldOptions {
   readonly onChange: () => void;
   /** A migration that we asked for has just ended. */
   readonly onMigrationEnded?: (migration: MigrationFact) => void;
+  /** An attempt to fence a node has just ended. */
+  readonly onAttemptEnded?: (attempt: FencingAttempt) => void;
+  /** A VM has just come back after the loss of its node. */
+  readonly onFailoverEnded?: (outage: OutageRecord) => void;
 }
 
 /** What a fresh reading of a node and its Lease shows; see act's `FactsPort`. */
@@ -43,6 +50,8 @@ export class World {
   readonly #clock: Clock;
   readonly #onChange: () => void;
   readonly #onMigrationEnded: (migration: MigrationFact) => void;
+  readonly #onAttemptEnded: (attempt: FencingAttempt) => void;
+  readonly #onFailoverEnded: (outage: OutageRecord) => void;
   readonly #contact: Contact;
   readonly #gaps = new ObservationGaps();
   /** Wall time at which the last leader was last alive, until it is clear from when on we have watched. */
@@ -59,6 +68,8 @@ export class World {
     this.#clock = options.clock;
     this.#onChange = options.onChange;
     this.#onMigrationEnded = options.onMigrationEnded ?? (() => undefined);
+    this.#onAttemptEnded = options.onAttemptEnded ?? (() => undefined);
+    this.#onFailoverEnded = options.onFailoverEnded ?? (() => undefined);
     this.#contact = new Contact(options.clock, (lengthMs) => {
       const { wallMs } = this.#clock.now();
       this.#gaps.add({ fromMs: wallMs - lengthMs, toMs: wallMs });
@@ -97,6 +108,11 @@ export class World {
   takeOver(gaps: string | undefined, lastWatchedWallMs: number | undefined): void {
     this.#gaps.replace(gaps);
     this.#lastWatchedWallMs = lastWatchedWallMs;
+  }
+
+  /** Times in which no replica watched. */
+  get unobserved(): readonly Span[] {
+    return this.#gaps.spans;
   }
 
   /** The gaps in the watch, as a text for `takeOver`. */
@@ -248,10 +264,22 @@ export class World {
       launcherPods: noted((key, before, after) =>
         this.#indexes.podChanged(key, before, after, this.#clock.now()),
       ),
-      protections: noted((key, before, after) => this.#indexes.protectionChanged(key, before, after)),
+      protections: noted((key, before, after) => {
+        this.#indexes.protectionChanged(key, before, after);
+        const newest = after?.status.outages[0];
+        if (
+          newest !== undefined &&
+          before !== undefined &&
+          newest.lostAt !== before.status.outages[0]?.lostAt
+        )
+          this.#onFailoverEnded(newest);
+      }),
       policies: rules,
       topologies: rules,
-      fencings: () => this.#onChange(),
+      fencings: noted((_key, before, after) => {
+        for (const attempt of after === undefined || before === undefined ? [] : endedAttempts(before, after))
+          this.#onAttemptEnded(attempt);
+      }),
       disarms: () => this.#onChange(),
       namespaces: (name) => {
         // Namespaces come and go all day; looking at every VM for each would cost a large cluster most of a second.
@@ -262,6 +290,14 @@ export class World {
       kubeVirt: rules,
     };
   }
+}
+
+/** Attempts that one version of a ledger has ended and the version before had not. */
+function endedAttempts(before: FencingFact, after: FencingFact): readonly FencingAttempt[] {
+  const ended = new Set(
+    before.status.attempts.filter(({ outcome }) => outcome !== "Started").map(({ number }) => number),
+  );
+  return after.status.attempts.filter(({ number, outcome }) => outcome !== "Started" && !ended.has(number));
 }
 
 /** Leases are namespaced; their name is the node's. */

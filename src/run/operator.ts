@@ -8,7 +8,9 @@ import { decide } from "../decide/decide.ts";
 import type { ApiTransport } from "../kube/transport.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import type { DecisionPolicy } from "../model/decision-policy.ts";
+import type { FencingAttempt } from "../model/fencing.ts";
 import type { Plan, Step } from "../model/plan.ts";
+import type { OutageRecord } from "../model/protection.ts";
 import type { MigrationFact } from "../model/virtual-machine.ts";
 import { World } from "../observe/world.ts";
 import type { ElectionTimings } from "./election-timings.ts";
@@ -38,6 +40,10 @@ export interface OperatorObserver {
   readonly onRefused?: () => void;
   /** A migration that we asked for has ended, while we lead. */
   readonly onMigrationEnded?: (migration: MigrationFact) => void;
+  /** An attempt to fence a node has ended, while we lead. */
+  readonly onAttemptEnded?: (attempt: FencingAttempt) => void;
+  /** A VM has come back after the loss of its node, while we lead. */
+  readonly onFailoverEnded?: (outage: OutageRecord) => void;
 }
 
 export interface OperatorOptions {
@@ -82,6 +88,12 @@ export class Operator {
       onChange: () => this.turns.wake(),
       onMigrationEnded: (migration) => {
         if (this.leading) options.observer?.onMigrationEnded?.(migration);
+      },
+      onAttemptEnded: (attempt) => {
+        if (this.leading) options.observer?.onAttemptEnded?.(attempt);
+      },
+      onFailoverEnded: (outage) => {
+        if (this.leading) options.observer?.onFailoverEnded?.(outage);
       },
     });
     this.turns = new TurnLoop({
