@@ -55,7 +55,7 @@ export interface ActPorts extends Caller {
   /** `holdfast`: owner of the fields we apply. */
   readonly fieldManager: string;
   readonly facts: FactsPort;
-  readonly policy: Pick<DecisionPolicy, "nodeLostAfterMs">;
+  readonly policy: Pick<DecisionPolicy, "nodeLostAfterMs" | "nodeSuspectAfterMs">;
   readonly log: LogPort;
   /** How a fence device is opened; the real ones unless said. */
   readonly openDevice?: OpenDevice;

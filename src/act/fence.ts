@@ -29,7 +29,7 @@ import type { FreshNode } from "./fresh-nodes.ts";
 import { timingsOf } from "./level-timings.ts";
 import { vouchesForOff } from "./off-voucher.ts";
 import { DONE, ended, outcomeOf, type PerformedStep } from "./outcome.ts";
-import { lookForLife, lookPatiently } from "./sign-of-life.ts";
+import { lookForIncarnation, lookForLife, lookForSilence, lookPatiently } from "./sign-of-life.ts";
 
 /** What came of asking the device. `stale`: we no longer lead, so nothing may be written either. */
 type Trial =
@@ -134,7 +134,9 @@ async function tryDevice(
 /** Asked right before each request: whether the node lives after all, and whether somebody has disarmed fencing meanwhile. */
 async function whySpared(step: FenceStep, context: ActContext): Promise<string | undefined> {
   const [found, disarm] = await Promise.all([
-    lookForLife(step.fencing, context),
+    step.fencing.requested === true
+      ? lookForIncarnation(step.fencing, context)
+      : lookForLife(step.fencing, context),
     context.facts.disarmedBy(step.fencing.nodeName),
   ]);
   if (!disarm.ok) return `whether fencing is disarmed could not be read: ${disarm.message}`;
@@ -160,7 +162,10 @@ async function confirm(
   off: { readonly result: OffResult; readonly label: string },
   context: ActContext,
 ): Promise<Trial> {
-  const found = await lookPatiently(step.fencing, context);
+  let found = await lookPatiently(step.fencing, context);
+  // It was asked for while the node lived: that it was heard a moment ago is no surprise, but it must fall silent now.
+  if (found.kind === "alive" && step.fencing.requested === true)
+    found = await lookForSilence(step.fencing, off.result.readings[0].at.monotonicMs, context);
   if (found.kind === "stale") return { kind: "stale", why: found.why };
   if (found.kind === "alive" || found.kind === "unread") {
     const answer = `the device says Off, yet ${found.why}`;

@@ -65,6 +65,8 @@ export const REFUSAL_REASONS = [
   "StormHold",
   "FencingDisarmed",
   "NodeIsolated",
+  "LastHealthyNode",
+  "LeaderBlind",
   "ProofContradicted",
   "ConfirmationRefused",
   "WaitingForReturn",

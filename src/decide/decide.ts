@@ -92,6 +92,7 @@ function beginTurn(snapshot: Snapshot, policy: DecisionPolicy, now: Instant): Be
   for (const node of snapshot.nodes.values()) {
     hosts.set(node.name, canHost(node, verdicts.get(node.name) ?? { kind: "unknown", why: "not judged" }));
   }
+  const storm = judgeStorm({ snapshot, policy, verdicts, openFencings, plan, nowMs: now.monotonicMs });
   const partial = {
     snapshot,
     policy,
@@ -102,7 +103,8 @@ function beginTurn(snapshot: Snapshot, policy: DecisionPolicy, now: Instant): Be
     topologies: topologiesByNode(snapshot),
     disarms: disarmsByNode(snapshot),
     hosts,
-    storm: judgeStorm({ snapshot, policy, verdicts, openFencings, plan, nowMs: now.monotonicMs }),
+    storm: storm.message,
+    stormRoom: storm.room,
     candidates: new Map<string, readonly string[]>(),
   };
   const nodes = concludeNodes(partial);

@@ -11,6 +11,7 @@ import { nodeEvent } from "./event.ts";
 import { lastHeardWallMs, sawChangeAfter } from "./judge-node.ts";
 import { closeLedger, writeLedger } from "./ledger.ts";
 import { decideReleases, type Releasing } from "./release.ts";
+import { stormWith, whyNotRequested } from "./requested.ts";
 import { decideProven } from "./returning.ts";
 import { willRestart } from "./run-strategy.ts";
 import { derivedName, seconds, timestamp } from "./text.ts";
@@ -148,13 +149,19 @@ function advanceUnproven(turn: Turn, fencing: FencingFact): void {
     return;
   }
   if (node?.bootID !== undefined && node.bootID !== fencing.bootID) {
+    if (fencing.requested === true && fencing.status.attempts.length === 0) {
+      const message = `the request names boot ID ${fencing.bootID}, and ${nodeName} runs with ${node.bootID}: nothing was done; ask again with that one`;
+      closeLedger(turn, fencing, "Aborted", message);
+      return;
+    }
     recordReboot(turn, fencing, node);
     return;
   }
   if (decideConfirmation(turn, fencing)) return;
   const level = nextLevel(turn, fencing);
   const verdict = turn.verdicts.get(nodeName);
-  if (verdict !== undefined && verdict.kind !== "lost") {
+  const alive = verdict !== undefined && verdict.kind !== "lost";
+  if (alive && fencing.requested !== true) {
     heardAgain(turn, fencing, level);
     return;
   }
@@ -166,10 +173,19 @@ function advanceUnproven(turn: Turn, fencing: FencingFact): void {
     );
     return;
   }
-  attempt(turn, fencing, level);
+  if (fencing.requested === true && alive) attemptRequested(turn, fencing, level);
+  else attempt(turn, fencing, level, turn.storm);
 }
 
-function attempt(turn: Turn, fencing: FencingFact, level: FencingLevel): void {
+/** Fences a living node, because somebody asked: with more care than a dead one, for VMs run there. */
+function attemptRequested(turn: Turn, fencing: FencingFact, level: FencingLevel): void {
+  const refusal = whyNotRequested(turn, fencing, fencingsUnderWay(turn));
+  if (refusal === undefined) attempt(turn, fencing, level, stormWith(turn, fencing.nodeName));
+  else turn.plan.refuse(`node/${fencing.nodeName}`, refusal.reason, refusal.message);
+}
+
+/** `storm`: why the power must not be cut; the state is read all the same, for a node that is off is no victim of ours. */
+function attempt(turn: Turn, fencing: FencingFact, level: FencingLevel, storm: string | undefined): void {
   const { nodeName } = fencing;
   const node = turn.snapshot.nodes.get(nodeName);
   const last = fencing.status.attempts.at(-1);
@@ -178,7 +194,7 @@ function attempt(turn: Turn, fencing: FencingFact, level: FencingLevel): void {
     if (last?.outcome === "Started") turn.plan.add({ kind: "Fence", fencing, level, mayPowerOff: false });
     return;
   }
-  if (turn.storm !== undefined) turn.plan.refuse(`node/${nodeName}`, "StormHold", turn.storm);
+  if (storm !== undefined) turn.plan.refuse(`node/${nodeName}`, "StormHold", storm);
   if (
     roundsFailed(turn, fencing) > 0 &&
     last?.outcome !== "Started" &&
@@ -200,7 +216,7 @@ function attempt(turn: Turn, fencing: FencingFact, level: FencingLevel): void {
     kind: "Fence",
     fencing,
     level,
-    mayPowerOff: turn.storm === undefined,
+    mayPowerOff: storm === undefined,
     events: node === undefined ? [] : [nodeEvent(node, "Normal", "NodeFenced", proven)],
   });
 }

@@ -109,7 +109,9 @@ function namedReleases(turn: Turn, fencing: FencingFact): FencingStatus["release
  */
 function powerOnLevel(turn: Turn, fencing: FencingFact): FencingLevel | undefined {
   if (fencing.status.proof?.type !== "PowerOff") return undefined;
-  const topology = turn.snapshot.topologies.get(fencing.topology ?? "");
+  // A request may leave it out: then the one in charge of the node counts.
+  const topology =
+    turn.snapshot.topologies.get(fencing.topology ?? "") ?? turn.topologies.get(fencing.nodeName);
   if (topology?.afterFencing !== "PowerOn") return undefined;
   const { attempts, proof } = fencing.status;
   const proving = attempts.find((one) => one.number === proof?.attempt) ?? attempts.at(-1);

@@ -27,6 +27,13 @@ interface Judged {
   readonly plan: PlanDraft;
 }
 
+export interface Storm {
+  /** What to say where it is one. */
+  readonly message: string | undefined;
+  /** How many more nodes could be lost before it is one; negative in one. */
+  readonly room: number;
+}
+
 /**
  * What to say where a storm holds all shooting, else undefined. Nodes that fell silent together are lost one after the
  * other, up to a Lease's period apart, and a fencing takes less than that. So what is late counts before it is lost, and
@@ -36,16 +43,18 @@ interface Judged {
  * Nodes that were off by themselves do not count, nor do those out of use: else one node away for repair, or broken and
  * forgotten, would hold up the failover of the next for days.
  */
-export function judgeStorm(judged: Judged): string | undefined {
+export function judgeStorm(judged: Judged): Storm {
   const limit = stormLimit(judged.policy.stormMaxLost, judged.verdicts.size);
   const { lost, late, shot, proven } = count(judged);
-  if (lost === 0 || lost + late + shot <= limit) return undefined;
+  const room = limit - lost - late - shot;
+  if (lost === 0 || room >= 0) return { message: undefined, room };
   const more = [
     late === 0 ? "" : `, ${late} more late`,
     shot === 0 ? "" : `, ${shot} more powered off by us a moment ago`,
     proven === 0 ? "" : ` (${proven} more are proven off)`,
   ].join("");
-  return `${lost} of ${judged.verdicts.size} nodes are lost at once${more}, limit ${limit}: nothing is powered off until fewer are`;
+  const message = `${lost} of ${judged.verdicts.size} nodes are lost at once${more}, limit ${limit}: nothing is powered off until fewer are`;
+  return { message, room };
 }
 
 function count(judged: Judged) {

@@ -63,6 +63,8 @@ export interface Turn {
   readonly candidates: ReadonlyMap<string, readonly string[]>;
   /** Set where more nodes are lost at once than the policy allows: what to say about it. */
   readonly storm: string | undefined;
+  /** How many more nodes could be lost before that is a storm; negative in one. */
+  readonly stormRoom: number;
 }
 
 /**

@@ -154,6 +154,8 @@ export interface FencingFact {
   /** The incarnation being fenced. */
   readonly bootID: string;
   readonly topology: string | undefined;
+  /** Asked for by a person or another controller: the node may be alive, and is fenced all the same. */
+  readonly requested?: true;
   readonly detectedAt: string;
   readonly lastSeenAt: string;
   readonly status: FencingStatus;

@@ -95,7 +95,7 @@ export class ActScene {
       random: () => 0.5,
       namespace: "holdfast-system",
       fieldManager: "holdfast",
-      policy: { nodeLostAfterMs: LOST_AFTER_MS },
+      policy: { nodeLostAfterMs: LOST_AFTER_MS, nodeSuspectAfterMs: LOST_AFTER_MS / 2 },
       leadership: { epoch, valid: () => this.leading, signal: this.leadership.signal },
       facts: {
         applyOwnWrite: (resource, raw) => {

@@ -594,3 +594,46 @@ describe("a look that may not power off", () => {
     expect(await scene.finish(performFence(step, scene.context()))).toMatchObject({ outcome: "conflict" });
   });
 });
+describe("a living node that somebody asked to have fenced", () => {
+  /** Its kubelet renews until the machine is off, or all the time where the device is another machine's. */
+  function living(options: { readonly wrongMachine?: boolean } = {}) {
+    const { scene, device } = sceneWith();
+    scene.fencing();
+    scene.leaseChangedAtMs = scene.clock.now().monotonicMs;
+    let off = false;
+    const beat = (): void => {
+      if (off && options.wrongMachine !== true) return;
+      scene.renewLease({ noticed: true });
+      scene.clock.schedule(1_000, beat);
+    };
+    device.after = (call) => {
+      if (call === "off") off = true;
+    };
+    scene.clock.schedule(1_000, beat);
+    const fencing = { ...scene.fencingFact(), requested: true as const };
+    const step = { kind: "Fence", fencing, level: LEVEL, mayPowerOff: true } as const;
+    return { scene, device, perform: () => scene.finish(performFence(step, scene.context())) };
+  }
+
+  it("is shot although it is heard, and proven off once it has fallen silent", async () => {
+    const { scene, device, perform } = living();
+    expect(await perform()).toEqual({ outcome: "done" });
+    expect(device.requests).toEqual(["off"]);
+    expect(scene.ledger.proof).toMatchObject({ type: "PowerOff", bootID: BOOT_ID });
+  });
+
+  it("is not proven off while its Lease is renewed on: the device is another machine's", async () => {
+    const { scene, perform } = living({ wrongMachine: true });
+    expect(await perform()).toMatchObject({ outcome: "refused" });
+    expect(scene.ledger.proof).toBeUndefined();
+    expect(scene.ledger.attempts).toMatchObject([{ outcome: "Abandoned", powerState: "Off" }]);
+  });
+
+  it("is spared when another boot ID or another node is there", async () => {
+    const { scene, device, perform } = living();
+    scene.reboot();
+    expect(await perform()).toMatchObject({ outcome: "refused" });
+    expect(device.requests).toEqual([]);
+    expect(scene.ledger.attempts).toMatchObject([{ answer: expect.stringContaining("boot-2") }]);
+  });
+});

@@ -71,6 +71,11 @@ function expectSilence(step: Of<"Fence">, snapshot: Snapshot, policy: DecisionPo
   const node = snapshot.nodes.get(nodeName);
   const renewal = snapshot.leases.get(nodeName)?.renewal;
   expect(step.fencing.status.proof).toBeUndefined();
+  if (step.fencing.requested === true) {
+    // A person asked: the incarnation must be the one that was named, nothing more.
+    if (node !== undefined) expect([node.uid, node.bootID ?? bootID]).toEqual([step.fencing.nodeUID, bootID]);
+    return;
+  }
   if (node === undefined) return;
   expect(node.bootID === undefined || node.bootID === bootID, "the incarnation meant").toBe(true);
   if (renewal === undefined) expect(node.ready).toBe("Unknown");

@@ -156,6 +156,7 @@ export function drawFencing(draw: Draw, cluster: Cluster, node: string): void {
     provenAtMs: proven ? NOW_MS - draw.pick(0, 1_000, 12_000, 100_000, 400_000) : undefined,
     nodeUID: draw.chance(10) ? "another" : `uid-${node}`,
     topology: draw.chance(8) ? undefined : "bmc",
+    ...(draw.chance(5) ? { requested: true as const } : {}),
     ...(draw.chance(5) ? { confirmation: drawWord(draw, bootID) } : {}),
   });
   // As a node is that was really switched off: silent from before its proof, and mostly tainted.

@@ -94,6 +94,8 @@ const situations: readonly Cluster[] = [
   cordonedWith({ vmi: { liveMigratable: NOT_MIGRATABLE } }),
   cordonedWith({ vmi: { liveMigratable: NOT_MIGRATABLE }, protection: { evacuation: orRestart() } }),
   threeNodes().vm("a", on).migration("a"),
+  threeNodes().node("n2", LOST).node("n3", LOST).fencing("n1", {}, { requested: true }),
+  deaf(threeNodes().fencing("n1", {}, { requested: true })),
   threeNodes().node("n1", LOST).vm("a", on).disarm("work"),
   threeNodes()
     .disarm("work", { untilMs: NOW_MS, until: NOW, status: inForce() })
@@ -124,6 +126,10 @@ function waitsFor(name: string): VMWords {
 function fourLost(): Cluster {
   const cluster = threeNodes();
   for (const name of ["n1", "n2", "n3", "n4"]) cluster.node(name, LOST).vm(`on-${name}`, { on: name });
+  return cluster;
+}
+function deaf(cluster: Cluster): Cluster {
+  cluster.contactSinceMs = NOW_MS - 5_000;
   return cluster;
 }
 function inForce() {

@@ -74,7 +74,7 @@ export function useActCluster(device: () => FenceDevice): ActCluster {
         random: Math.random,
         namespace: NAMESPACE,
         fieldManager: "holdfast",
-        policy: { nodeLostAfterMs: LOST_AFTER_MS },
+        policy: { nodeLostAfterMs: LOST_AFTER_MS, nodeSuspectAfterMs: LOST_AFTER_MS / 2 },
         leadership: { epoch, valid: () => true, signal: new AbortController().signal },
         facts: cluster.world,
         log: { info: () => {}, warn: () => {} },

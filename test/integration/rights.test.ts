@@ -31,6 +31,7 @@ test("no right is refused and none is left over", async () => {
   await failover();
   await evacuation();
   await policies();
+  await disarms();
   await rig().stopReplicas();
 
   const requests = rig().audit.requests(begunAtMs);
@@ -90,6 +91,23 @@ test("no right is refused and none is left over", async () => {
       await rig().cordon("node-4", false);
       await rig().untilPromise(stuck, "left alone", ({ status }) => status?.evacuation === undefined);
     }
+  }
+
+  /** A FencingDisarm says that it is in force. */
+  async function disarms(): Promise<void> {
+    const path = `/apis/holdfast.dev/v1alpha1/fencingdisarms/${namespace}`;
+    await apply(rig().admin, {
+      apiVersion: "holdfast.dev/v1alpha1",
+      kind: "FencingDisarm",
+      metadata: { name: namespace },
+      spec: { reason: "tour", until: "2999-01-01T00:00:00Z", nodeSelector: { matchLabels: { no: "node" } } },
+    } as never);
+    await waitFor("the disarm is in force", async (saw) => {
+      const read = await rig().admin.request<{ readonly status?: object }>({ method: "GET", path });
+      saw(read);
+      return (read.ok && read.value.status !== undefined) || undefined;
+    });
+    await rig().remove(path);
   }
 
   /** An HAVirtualMachine is made, changed and withdrawn for a policy. */

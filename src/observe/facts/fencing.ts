@@ -120,6 +120,7 @@ export function readFencing(raw: unknown, context: ReadingContext<FencingFact>):
       nodeUID: spec.nodeUID,
       bootID: spec.bootID,
       topology: spec.topology,
+      ...(spec.reason === "Requested" ? { requested: true as const } : {}),
       detectedAt: spec.detectedAt,
       lastSeenAt: spec.lastSeenAt,
       status: {

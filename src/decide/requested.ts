@@ -1,0 +1,54 @@
+// The fencing of a living node because somebody asked for it: what must hold beyond what holds for a dead one.
+import type { FencingFact } from "../model/fencing.ts";
+import type { RefusalReason } from "../api/reasons.ts";
+import { seconds } from "./text.ts";
+import type { Turn } from "./turn.ts";
+
+/** Without an answer of the API server for this long we do not know how the other nodes are. */
+const BLIND_AFTER_MS = 7_000;
+
+interface Refused {
+  readonly reason: RefusalReason;
+  readonly message: string;
+}
+
+/** Why the living node is not fenced now, or undefined. What a disarm and a storm hold is judged with each attempt. */
+export function whyNotRequested(turn: Turn, fencing: FencingFact, underWay: number): Refused | undefined {
+  const { nodeName } = fencing;
+  const blind = whyBlind(turn);
+  if (blind !== undefined)
+    return { reason: "LeaderBlind", message: `${nodeName} is not fenced as requested: ${blind}` };
+  let healthy = 0;
+  for (const [name, verdict] of turn.verdicts)
+    if (name !== nodeName && verdict.kind === "healthy") healthy += 1;
+  if (healthy === 0) {
+    const message = `${nodeName} is not fenced as requested: no other of ${turn.verdicts.size} nodes is healthy, so its VMs could start nowhere`;
+    return { reason: "LastHealthyNode", message };
+  }
+  const { maxConcurrentFencings } = turn.policy;
+  const begun = fencing.status.attempts.length > 0;
+  if (begun || underWay < maxConcurrentFencings) return undefined;
+  const message = `${nodeName} is not fenced as requested yet: ${underWay} fencings are under way, limit ${maxConcurrentFencings}`;
+  return { reason: "TooManyFencings", message };
+}
+
+/**
+ * Why the power must not be cut where one node more would be one too many. A node that is late or isolated is counted
+ * among those already.
+ */
+export function stormWith(turn: Turn, nodeName: string): string | undefined {
+  if (turn.storm !== undefined) return turn.storm;
+  const counted = turn.verdicts.get(nodeName)?.kind !== "healthy";
+  if (counted || turn.stormRoom >= 1) return undefined;
+  return `${nodeName} is not fenced as requested: as many nodes are lost, late or shot a moment ago as the storm limit allows`;
+}
+
+function whyBlind({ snapshot, policy, now, plan }: Turn): string | undefined {
+  const { lastOkMs, unbrokenSinceMs } = snapshot.contact;
+  const silentMs = now.monotonicMs - lastOkMs;
+  if (silentMs > BLIND_AFTER_MS) return `the API server has not answered us for ${seconds(silentMs)}`;
+  const seenMs = now.monotonicMs - unbrokenSinceMs;
+  if (seenMs >= policy.nodeSuspectAfterMs) return undefined;
+  plan.lookAgain(unbrokenSinceMs + policy.nodeSuspectAfterMs);
+  return `we have watched the nodes for ${seconds(seenMs)} only, and ask for ${seconds(policy.nodeSuspectAfterMs)}`;
+}

@@ -1,0 +1,130 @@
+import { describe, expect, it } from "vitest";
+import type { Plan } from "../../src/model/plan.ts";
+import { attempt, Cluster, effectsOf, NOW, NOW_MS, refusalsOf, stepsOf } from "./builder.ts";
+
+const LOST = { leaseSilentMs: 60_000, heartbeatSilentMs: 200_000 };
+const REQUESTED = { requested: true } as const;
+
+/** `total` healthy nodes, and a request to fence n0. */
+function asked(total = 5): Cluster {
+  const cluster = new Cluster().topology();
+  for (let i = 0; i < total; i++) cluster.node(`n${i}`);
+  return cluster.fencing("n0", {}, REQUESTED);
+}
+const shots = (plan: Plan): boolean[] => stepsOf(plan, "Fence").map((step) => step.mayPowerOff);
+
+describe("a fencing that somebody asked for", () => {
+  it("is carried out on a living node, without a VM on it", () => {
+    expect(shots(asked().decide())).toEqual([true]);
+  });
+
+  it("is what it takes: a ledger that we opened for the same living node stands down", () => {
+    const cluster = asked().fencing("n0", {}, { changedAtMs: NOW_MS - 60_000 });
+    expect(shots(cluster.decide())).toEqual([]);
+  });
+
+  it("is refused for another incarnation, and nothing was done", () => {
+    const plan = asked().node("n0", { bootID: "boot-n0-2" }).decide();
+    expect(stepsOf(plan, "WriteFencing").map((step) => step.status)).toMatchObject([
+      {
+        phase: "Aborted",
+        message: expect.stringMatching(/names boot ID boot-n0-1, and n0 runs with boot-n0-2/),
+      },
+    ]);
+    expect(stepsOf(plan, "WriteFencing")[0]?.status.proof).toBeUndefined();
+    expect(shots(plan)).toEqual([]);
+  });
+
+  it("ends as returned where the node rebooted after it was begun", () => {
+    const plan = asked()
+      .node("n0", { bootID: "boot-n0-2" })
+      .fencing("n0", { attempts: [attempt({})] }, REQUESTED)
+      .decide();
+    expect(stepsOf(plan, "WriteFencing")[0]?.status).toMatchObject({ phase: "Returned" });
+  });
+
+  it("is refused for another node of that name", () => {
+    const plan = asked()
+      .fencing("n0", {}, { ...REQUESTED, nodeUID: "another" })
+      .decide();
+    expect(stepsOf(plan, "WriteFencing")[0]?.status.phase).toBe("Aborted");
+  });
+
+  it("is held while fencing is disarmed", () => {
+    const plan = asked().disarm("work").decide();
+    expect(shots(plan)).toEqual([]);
+    expect(refusalsOf(plan, "node/n0")).toEqual(["FencingDisarmed"]);
+  });
+
+  it("shoots nothing that would make a storm, but finds out whether the node is off already", () => {
+    const plan = asked(10).node("n8", LOST).node("n9", LOST).decide();
+    expect(shots(plan)).toEqual([false]);
+    expect(refusalsOf(plan, "node/n0")).toEqual(["StormHold"]);
+    expect(shots(asked(10).node("n9", LOST).decide())).toEqual([true]);
+  });
+
+  it("is held in a storm", () => {
+    const plan = asked(5).node("n3", LOST).node("n4", LOST).decide();
+    expect(shots(plan)).toEqual([false]);
+  });
+
+  it("spares the last healthy node", () => {
+    const plan = asked(2).node("n1", LOST).decide();
+    expect(shots(plan)).toEqual([]);
+    expect(refusalsOf(plan, "node/n0")).toEqual(["LastHealthyNode"]);
+    expect(plan.refusals[0]?.message).toContain("no other of 2 nodes is healthy");
+  });
+
+  it("waits while we are blind, and asks again when we no longer are", () => {
+    const cluster = asked();
+    cluster.contactSinceMs = NOW_MS - 5_000;
+    const plan = cluster.decide();
+    expect(shots(plan)).toEqual([]);
+    expect(refusalsOf(plan, "node/n0")).toEqual(["LeaderBlind"]);
+    expect(plan.lookAgainAtMs).toBe(NOW_MS + 7_000);
+  });
+
+  it("waits its turn while as many fencings as allowed are under way, and goes on once it has begun", () => {
+    const cluster = (): Cluster =>
+      asked(10)
+        .node("n1", LOST)
+        .vm("a", { on: "n1" })
+        .fencing("n1", { attempts: [attempt({ outcome: "Started" })] });
+    const one = { maxConcurrentFencings: 1 };
+    expect(refusalsOf(cluster().decide(one), "node/n0")).toEqual(["TooManyFencings"]);
+    const begun = cluster().fencing("n0", { attempts: [attempt({ outcome: "Started" })] }, REQUESTED);
+    expect(refusalsOf(begun.decide(one), "node/n0")).toEqual([]);
+  });
+
+  it("is refused where no topology covers the node", () => {
+    const cluster = asked();
+    cluster.topologies.clear();
+    const plan = cluster.decide();
+    expect(effectsOf(plan)).toEqual([]);
+    expect(refusalsOf(plan, "node/n0")).toEqual(["NoFencingTopology"]);
+  });
+
+  it("is carried out on a dead node as any other", () => {
+    expect(shots(asked(10).node("n0", LOST).decide())).toEqual([true]);
+  });
+
+  it("has the node switched on again by the topology in charge where it names none", () => {
+    const change = { ...REQUESTED, topology: undefined, provenAtMs: NOW_MS - 6_000 };
+    const plan = asked()
+      .topology("bmc", { afterFencing: "PowerOn" })
+      .node("n0", { leaseSilentMs: 20_000, heartbeatSilentMs: 30_000, outOfService: true })
+      .fenced("n0", { phase: "Released", powerOnRequestedAt: NOW }, change)
+      .decide();
+    expect(stepsOf(plan, "PowerOn")).toHaveLength(1);
+  });
+
+  it("recovers the node's VMs as after a loss, once the proof stands", () => {
+    const cluster = asked()
+      .node("n0", { leaseSilentMs: 20_000, heartbeatSilentMs: 30_000, outOfService: true })
+      .vm("a", { on: "n0" })
+      .fenced("n0", {}, { ...REQUESTED, provenAtMs: NOW_MS - 6_000 });
+    const plan = cluster.decide();
+    expect(plan.verdicts.get("n0")?.kind).toBe("lost");
+    expect(stepsOf(plan, "Release").map((step) => step.vmKey)).toEqual(["ns/a"]);
+  });
+});
