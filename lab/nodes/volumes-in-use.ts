@@ -19,7 +19,8 @@ export interface VolumesInUseOptions {
 /** Which attachable volumes the pods of one node use. */
 export class VolumesInUse {
   readonly #options: VolumesInUseOptions;
-  #reported = "";
+  /** Unknown at first: a kubelet before this one has reported what was mounted then. */
+  #reported: string | undefined;
   #reporting = false;
   readonly #waiting = new Set<() => void>();
 

@@ -1,0 +1,239 @@
+// What must hold at every instant of a history, judged from the truth that no controller can see.
+import { defaultPolicy } from "../../../src/config.ts";
+import { stormLimit } from "../../../src/decide/storm.ts";
+import { isObject, listIn, objectIn, textOf } from "../api/json.ts";
+import { resourceNamed } from "../api/resources.ts";
+import type { Change } from "../api/store.ts";
+import type { LeaseObject } from "../kubernetes/controller-ports.ts";
+import { leaderOf } from "../world/acts.ts";
+import { ADMIN } from "../world/install.ts";
+import { HOLDFAST_USER } from "../world/replica.ts";
+import type { World } from "../world/world.ts";
+
+export interface Violation {
+  /** Which promise was broken. */
+  readonly check: string;
+  readonly atMs: number;
+  readonly message: string;
+}
+
+const OUT_OF_SERVICE = "node.kubernetes.io/out-of-service";
+/** A renewal this old at a shot was there to be seen before the decision; a younger one may have come too late for it. */
+const RENEWAL_SEEN_MS = { youngest: 11_000, oldest: 20_000 } as const;
+/** Silent for so long at a shot, a node was late in everybody's eyes. */
+const SURELY_LATE_MS = 45_000;
+/** How long an old leader may not know of its successor's Lease. */
+const TAKEN_OVER_MS = 1_000;
+const SHOT_TOGETHER_MS = 3_000;
+const PODS = resourceNamed("v1/pods");
+const FENCINGS = resourceNamed("holdfast.dev/v1alpha1/nodefencings");
+
+interface LedgerStatus {
+  readonly phase?: string;
+  readonly epoch?: number;
+  readonly proof?: { readonly type: string; readonly bootID: string };
+}
+
+export class Checks {
+  readonly violations: Violation[] = [];
+  /** What happened at all. */
+  readonly counts = { shots: 0, proofs: 0, failovers: 0, migrations: 0 };
+  readonly #world: World;
+  readonly #renewals = new Map<string, { renewTime: string; atMs: number[] }>();
+  readonly #shots: { node: string; atMs: number }[] = [];
+  #overlapsSeen = 0;
+  #leader: { holder: string; sinceMs: number } | undefined;
+  /** Nodes on which an administrator removed the protection from running guests: what follows there is not ours. */
+  readonly #meddled = new Set<string>();
+
+  constructor(world: World) {
+    this.#world = world;
+    world.server.store.onEveryChange((change) => this.#changed(change));
+  }
+
+  /** After every step of the world. */
+  look(): void {
+    const { overlaps } = this.#world.oracle;
+    for (; this.#overlapsSeen < overlaps.length; this.#overlapsSeen += 1) {
+      const overlap = overlaps[this.#overlapsSeen];
+      if (overlap === undefined || this.#meddled.has(overlap.vm)) continue;
+      this.#report("never two", `${overlap.vm} runs on ${overlap.nodes.join(" and ")}`);
+    }
+  }
+
+  /** A request to cut a node's power leaves a replica. */
+  shot(replica: string, name: string): void {
+    const { time, fleet, plan } = this.#world;
+    const nowMs = time.nowMs;
+    this.counts.shots += 1;
+    const node = fleet.node(name);
+    const seen = (this.#renewals.get(name)?.atMs ?? []).filter(
+      (atMs) => nowMs - atMs >= RENEWAL_SEEN_MS.youngest && nowMs - atMs <= RENEWAL_SEEN_MS.oldest,
+    );
+    if (seen.length > 0 && node.state === "running")
+      this.#report(
+        "do no harm",
+        `${replica} shoots ${name}, whose Lease was renewed ${seen.map((atMs) => Math.round(nowMs - atMs)).join(", ")} ms ago`,
+      );
+    const leader = this.#leader;
+    if (leader !== undefined && leader.holder !== replica && nowMs - leader.sinceMs > TAKEN_OVER_MS)
+      this.#report(
+        "no stale leader",
+        `${replica} shoots ${name}, while ${leader.holder} has led for ${Math.round(nowMs - leader.sinceMs)} ms`,
+      );
+    this.#shots.push({ node: name, atMs: nowMs });
+    const policy = { ...defaultPolicy(), ...plan.policy };
+    const together = new Set(
+      this.#shots.filter(({ atMs }) => nowMs - atMs < SHOT_TOGETHER_MS).map((shot) => shot.node),
+    );
+    if (together.size > policy.maxConcurrentFencings)
+      this.#report(
+        "limits",
+        `${together.size} nodes are shot at once, limit ${policy.maxConcurrentFencings}`,
+      );
+    const late = plan.nodes.filter((other) => this.#isSurelyLate(other.name)).map((other) => other.name);
+    const limit = stormLimit(policy.stormMaxLost, plan.nodes.length);
+    if (late.length > limit && late.includes(name))
+      this.#report(
+        "storm hold",
+        `${replica} shoots ${name}, while ${late.join(", ")} are silent, limit ${limit}`,
+      );
+  }
+
+  /** A write (the election's not counted) leaves a replica. */
+  wrote(life: string, line: string): void {
+    const leader = this.#leader;
+    const { nowMs } = this.#world.time;
+    if (leader !== undefined && leader.holder !== life && nowMs - leader.sinceMs > TAKEN_OVER_MS)
+      this.#report(
+        "no stale leader",
+        `${life} sends ${line}, while ${leader.holder} has led for ${Math.round(nowMs - leader.sinceMs)} ms`,
+      );
+  }
+
+  bug(replica: string, error: unknown): void {
+    this.#report(
+      "no bugs",
+      `${replica}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    );
+  }
+
+  #report(check: string, message: string): void {
+    this.violations.push({ check, atMs: this.#world.time.nowMs, message });
+  }
+
+  #changed(change: Change): void {
+    switch (change.object.kind) {
+      case "Lease":
+        return this.#leaseChanged(change);
+      case "Pod":
+        return this.#podChanged(change);
+      case "Node":
+        return this.#nodeChanged(change);
+      case "VirtualMachineInstanceMigration":
+        if (change.type === "ADDED") this.counts.migrations += 1;
+        return undefined;
+      case "NodeFencing":
+        return this.#ledgerChanged(change);
+      default:
+        return undefined;
+    }
+  }
+
+  #leaseChanged({ object, type }: Change): void {
+    const { metadata, spec } = object as unknown as LeaseObject;
+    const { nowMs } = this.#world.time;
+    if (metadata.namespace !== "kube-node-lease") {
+      const leader = type === "DELETED" ? undefined : leaderOf(this.#world);
+      if (leader?.holder !== this.#leader?.holder)
+        this.#leader = leader === undefined ? undefined : { holder: leader.holder, sinceMs: nowMs };
+      return;
+    }
+    const known = this.#renewals.get(metadata.name) ?? { renewTime: "", atMs: [] };
+    if (spec?.renewTime !== undefined && spec.renewTime !== known.renewTime) {
+      known.atMs.push(nowMs);
+      if (known.atMs.length > 20) known.atMs.shift();
+      this.#renewals.set(metadata.name, { renewTime: spec.renewTime, atMs: known.atMs });
+    }
+  }
+
+  #podChanged({ type, object, by }: Change): void {
+    if (type !== "DELETED") return;
+    const { uid } = object.metadata;
+    if (by.startsWith(HOLDFAST_USER)) this.counts.failovers += 1;
+    const guests = this.#world.oracle.running().filter(({ podUid }) => podUid === uid);
+    for (const { vm, node, bootID } of guests) {
+      if (by === ADMIN || by.startsWith("system:node:")) this.#meddled.add(vm);
+      else if (by.startsWith(HOLDFAST_USER))
+        this.#report(
+          "release needs proof",
+          `${by} removed the pod of ${vm}, whose guest holds its disk on ${node} (boot ${bootID})`,
+        );
+      else if (this.#hasOurTaint(node))
+        this.#report(
+          "release needs proof",
+          `${by} removed the pod of ${vm} on ${node} on the strength of our taint, and its guest runs`,
+        );
+    }
+  }
+
+  #hasOurTaint(name: string): boolean {
+    const node = this.#world.server.store.get(resourceNamed("v1/nodes"), undefined, name)?.object;
+    const taints = listIn(objectIn(node, "spec"), "taints") as readonly { readonly key?: string }[];
+    return taints.some(({ key }) => key === OUT_OF_SERVICE);
+  }
+
+  #nodeChanged({ object, before, by }: Change): void {
+    if (!by.startsWith(HOLDFAST_USER)) return;
+    const has = (node: unknown) =>
+      (listIn(objectIn(node, "spec"), "taints") as readonly { readonly key?: string }[]).some(
+        ({ key }) => key === OUT_OF_SERVICE,
+      );
+    if (!has(object) || has(before)) return;
+    const guests = this.#world.oracle.running().filter(({ node }) => node === object.metadata.name);
+    if (guests.length > 0)
+      this.#report(
+        "release needs proof",
+        `${by} called ${object.metadata.name} out of service, where ${guests.map(({ vm }) => vm).join(", ")} still hold their disks`,
+      );
+  }
+
+  #ledgerChanged({ object, before, type }: Change): void {
+    if (type === "DELETED" || !isObject(object["status"])) return;
+    const status = object["status"] as LedgerStatus;
+    const old = objectIn(before, "status") as LedgerStatus;
+    if (status.proof === undefined || old.proof !== undefined) return;
+    this.counts.proofs += 1;
+    const { nodeName, bootID } = objectIn(object, "spec");
+    const node = this.#world.fleet.node(textOf(nodeName));
+    if (node.bootID === bootID)
+      this.#report(
+        "release needs proof",
+        `${object.metadata.name} holds a proof of boot ${textOf(bootID)}, which is ${node.state} on ${textOf(nodeName)}`,
+      );
+  }
+
+  /** Silent for long, unproven, and with VMs that count. */
+  #isSurelyLate(name: string): boolean {
+    const { time, server } = this.#world;
+    const lastMs = this.#renewals.get(name)?.atMs.at(-1);
+    if (lastMs === undefined || time.nowMs - lastMs < SURELY_LATE_MS) return false;
+    const proven = server.store.list(FENCINGS).some((fencing) => {
+      const { phase, proof } = objectIn(fencing, "status") as LedgerStatus;
+      return (
+        objectIn(fencing, "spec")["nodeName"] === name &&
+        proof !== undefined &&
+        phase !== "Returned" &&
+        phase !== "Aborted"
+      );
+    });
+    if (proven) return false;
+    return server.store
+      .list(PODS)
+      .some(
+        (pod) =>
+          objectIn(pod, "spec")["nodeName"] === name &&
+          objectIn(pod.metadata, "labels")["kubevirt.io"] === "virt-launcher",
+      );
+  }
+}

@@ -1,0 +1,14 @@
+// Seeds that once broke a promise, each with what it was. Every test run tells them again; none is ever taken out.
+
+export interface FailedSeed {
+  readonly seed: number;
+  /** What was wrong, in the code under test or in the simulation itself. */
+  readonly was: string;
+}
+
+export const FAILED_SEEDS: readonly FailedSeed[] = [
+  {
+    seed: 1116,
+    was: "the simulated kubelet, killed and started again, never told that it had given a volume back",
+  },
+];

@@ -1,0 +1,152 @@
+// Runs one history: builds the world, lets it settle, lets the script happen, mends everything, and waits until all is well.
+import { Checks, type Violation } from "../check/checks.ts";
+import { complaints, guestComplaints } from "../check/wellness.ts";
+import { perform, type Undo } from "../world/acts.ts";
+import { createVM } from "../world/install.ts";
+import type { WorldPlan } from "../world/world-plan.ts";
+import { World } from "../world/world.ts";
+import { Story } from "./story.ts";
+
+export interface HistoryOutcome {
+  readonly violations: readonly Violation[];
+  readonly virtualMs: number;
+  /** Timers fired. */
+  readonly steps: number;
+  /** Follows from every change of every object: two runs of one seed must agree. */
+  readonly trace: string;
+  readonly story: readonly string[];
+  /** What was there to go wrong; a run of histories without shots proves nothing. */
+  readonly counts: Checks["counts"];
+}
+
+export interface HistoryOptions {
+  readonly tells: boolean;
+}
+
+const SETTLE_LIMIT_MS = 180_000;
+const LOOK_MS = 2_000;
+/** KubeVirt's longest start back-off is five minutes, a forced detach six, the longest doubts of ours some more. */
+const WELL_LIMIT_MS = 30 * 60_000;
+const VMS_AT_MS = 8_000;
+
+/** Always the same for the same plan and seed. Errors: throws where the plan itself cannot be carried out. */
+export async function runHistory(
+  plan: WorldPlan,
+  seed: number,
+  options: HistoryOptions = { tells: false },
+): Promise<HistoryOutcome> {
+  let story: Story | undefined;
+  let checks: Checks | undefined;
+  const world: World = new World(plan, seed, {
+    onShot: (replica, node) => {
+      story?.tell(`${replica} asks the BMC of ${node} to cut its power`);
+      checks?.shot(replica, node);
+    },
+    onLog: (replica, message, fields) => story?.log(replica, message, fields),
+    onBug: (replica, error) => checks?.bug(replica, error),
+    onWrite: (life, { method, path }) => checks?.wrote(life, `${method} ${path}`),
+  });
+  story = new Story(world, options.tells);
+  checks = new Checks(world);
+  try {
+    await tellOf(world, { story, checks });
+  } finally {
+    world.end();
+  }
+  return {
+    violations: checks.violations,
+    virtualMs: world.time.nowMs,
+    steps: world.time.steps,
+    trace: story.digest,
+    story: story.lines,
+    counts: checks.counts,
+  };
+}
+
+interface Watchers {
+  readonly story: Story;
+  readonly checks: Checks;
+}
+
+async function tellOf(world: World, { story, checks }: Watchers): Promise<void> {
+  const { time, plan } = world;
+  const failed = () => {
+    checks.look();
+    return checks.violations.length > 0;
+  };
+  time.schedule(VMS_AT_MS, () => {
+    for (const vm of plan.vms) void createVM(world, vm);
+  });
+  for (const replica of world.replicas)
+    time.schedule(world.chance.between(100, 5_000), () => replica.start());
+  await until(world, {
+    limitMs: SETTLE_LIMIT_MS,
+    done: () => time.nowMs > VMS_AT_MS && guestComplaints(world).length === 0,
+    failed,
+  });
+  if (failed()) return;
+  const unsettled = guestComplaints(world);
+  if (unsettled.length > 0) story.tell(`the world did not settle: ${unsettled.join("; ")}`);
+  const beganMs = time.nowMs;
+  story.tell("the history begins");
+  const undos = new Set<Undo>();
+  for (const { atMs, forMs, act } of plan.events)
+    time.schedule(atMs, () => {
+      story.tell(`--- ${describe(act)}`);
+      const undo = perform(world, act);
+      const mend = () => {
+        if (!undos.delete(mend)) return;
+        story.tell(`--- undone: ${describe(act)}`);
+        undo();
+      };
+      undos.add(mend);
+      if (forMs !== undefined) time.schedule(forMs, mend);
+    });
+  await time.run(beganMs + plan.healAtMs, failed);
+  if (failed()) return;
+  story.tell("--- everything is mended");
+  for (const undo of undos) undo();
+  mend(world);
+  await until(world, { limitMs: WELL_LIMIT_MS, done: () => complaints(world).length === 0, failed });
+  const left = complaints(world);
+  if (!failed() && left.length > 0)
+    checks.violations.push({
+      check: "never stranded",
+      atMs: time.nowMs,
+      message: `${WELL_LIMIT_MS / 60_000} minutes after everything was mended: ${left.join("; ")}`,
+    });
+}
+
+function describe(act: object): string {
+  return JSON.stringify(act);
+}
+
+/** Whatever was done to it, the world is whole again. */
+function mend(world: World): void {
+  world.setServerState("well");
+  for (const node of world.fleet.nodes) {
+    node.healApi();
+    node.resume();
+    void node.power.on();
+    node.startKubelet();
+    node.startVirtHandler();
+  }
+  for (const bmc of world.bmcs.values()) bmc.heal();
+  for (const replica of world.replicas) replica.start();
+}
+
+async function until(
+  world: World,
+  {
+    limitMs,
+    done,
+    failed,
+  }: { readonly limitMs: number; readonly done: () => boolean; readonly failed: () => boolean },
+): Promise<void> {
+  const { time } = world;
+  const endMs = time.nowMs + limitMs;
+  while (time.nowMs < endMs) {
+    await time.run(Math.min(endMs, time.nowMs + LOOK_MS), failed);
+    if (failed() || done()) return;
+  }
+}

@@ -1,0 +1,255 @@
+// How each act of a script changes the world, and how it is undone. One act knows nothing of another.
+import { KUBEVIRT_API } from "../../../lab/kubevirt/names.ts";
+import { listIn, objectIn, textOf } from "../api/json.ts";
+import { resourceNamed } from "../api/resources.ts";
+import { failure } from "../api/stored.ts";
+import { type LeaseObject } from "../kubernetes/controller-ports.ts";
+import { ADMIN, createVM } from "./install.ts";
+import { HOLDFAST_NAMESPACE, HOLDFAST_USER, LEASE_NAME } from "./replica.ts";
+import type { Act } from "./world-plan.ts";
+import type { World } from "./world.ts";
+
+/** Mends what an act did; harmless where nothing is left to mend. */
+export type Undo = () => void;
+
+const NOTHING: Undo = () => undefined;
+const REBOOT_MS = 2_000;
+const CRASHED_MS = 8_000;
+const PODS = resourceNamed("v1/pods");
+const LEASES = resourceNamed("coordination.k8s.io/v1/leases");
+
+/** Does it now. */
+export function perform(world: World, act: Act): Undo {
+  switch (act.kind) {
+    case "powerCut":
+    case "hang":
+    case "cutNodeApi":
+    case "killKubelet":
+    case "killVirtHandler":
+    case "reboot":
+    case "foreignReboot":
+      return failNode(world, act);
+    case "cordon":
+    case "drain":
+      return cordon(world, act.node, act.kind === "drain");
+    case "bmc": {
+      const bmc = world.bmcs.get(act.node);
+      if (bmc !== undefined) bmc.fault = act.fault;
+      return () => bmc?.heal();
+    }
+    case "cutReplica":
+    case "cutReplicaFromBmcs":
+    case "freeze":
+    case "breakWatches":
+    case "slowReplica":
+    case "staleWatches":
+    case "crash":
+    case "wallClockJump":
+      return failReplica(world, act);
+    case "apiServer":
+      world.setServerState(act.state);
+      return () => world.setServerState("well");
+    case "compact":
+      world.server.store.compact();
+      for (const watch of Array.from(world.backbone.watches)) watch.breakOff("the API server was restarted");
+      return NOTHING;
+    case "refuseWrites":
+      return refuseWrites(world, act.plural, act.status);
+    case "createVM":
+      void createVM(world, act.vm);
+      return NOTHING;
+    case "deleteVM":
+    case "migrateVM":
+    case "stopVM":
+    case "restartVM":
+    case "deletePod":
+    case "forceDeletePod":
+      return touchVM(world, act);
+    case "deleteLeaderLease":
+      ask(
+        world,
+        "DELETE",
+        `/apis/coordination.k8s.io/v1/namespaces/${HOLDFAST_NAMESPACE}/leases/${LEASE_NAME}`,
+      );
+      return NOTHING;
+  }
+}
+
+type NodeAct = Extract<Act, { readonly node: string }>;
+
+function failNode(world: World, act: NodeAct): Undo {
+  const node = world.fleet.node(act.node);
+  const guests = world.replicas.filter((_, at) => world.plan.replicas[at]?.on === act.node);
+  const powerOn = () => {
+    void node.power.on();
+    for (const replica of guests) world.time.schedule(CRASHED_MS, () => replica.start());
+  };
+  switch (act.kind) {
+    case "powerCut":
+      void node.power.off();
+      for (const replica of guests) replica.crash();
+      return powerOn;
+    case "reboot":
+    case "foreignReboot":
+      void node.power.off();
+      for (const replica of guests) replica.crash();
+      world.time.schedule(REBOOT_MS, powerOn);
+      return NOTHING;
+    case "hang": {
+      node.hang();
+      for (const replica of guests) replica.freeze(act);
+      return () => {
+        node.resume();
+        for (const replica of guests) replica.thaw(act);
+      };
+    }
+    case "cutNodeApi": {
+      node.cutApi();
+      for (const { link } of guests) Object.assign(link, { cutOut: true, cutBack: true });
+      return () => {
+        node.healApi();
+        for (const { link } of guests) Object.assign(link, { cutOut: false, cutBack: false });
+        world.resumeWatches();
+      };
+    }
+    case "killKubelet":
+      node.killKubelet();
+      return () => node.startKubelet();
+    case "killVirtHandler":
+      node.killVirtHandler();
+      return () => node.startVirtHandler();
+    default:
+      return NOTHING;
+  }
+}
+
+type ReplicaAct = Extract<Act, { readonly replica: string }>;
+
+function failReplica(world: World, act: ReplicaAct): Undo {
+  const replica = world.replica(act.replica);
+  switch (act.kind) {
+    case "cutReplica": {
+      const { link } = replica;
+      if (act.way !== "back") link.cutOut = true;
+      if (act.way !== "out") link.cutBack = true;
+      return () => {
+        Object.assign(link, { cutOut: false, cutBack: false });
+        world.resumeWatches();
+      };
+    }
+    case "cutReplicaFromBmcs":
+      replica.bmcCut = true;
+      return () => {
+        replica.bmcCut = false;
+      };
+    case "freeze":
+      replica.freeze(act);
+      return () => replica.thaw(act);
+    case "breakWatches":
+      replica.breakConnections();
+      return NOTHING;
+    case "slowReplica":
+      replica.extraDelayMs = act.delayMs;
+      return () => {
+        replica.extraDelayMs = 0;
+      };
+    case "staleWatches":
+      replica.watchLagMs = act.delayMs;
+      return () => {
+        replica.watchLagMs = 0;
+      };
+    case "crash": {
+      const restart = () => world.time.schedule(CRASHED_MS, () => replica.start());
+      replica.crashAfterWrites = { left: act.writesLeft, when: act.when, restart };
+      return () => {
+        replica.crashAfterWrites = undefined;
+        replica.start();
+      };
+    }
+    case "wallClockJump":
+      replica.wallJumpMs += act.byMs;
+      return NOTHING;
+  }
+}
+
+function cordon(world: World, node: string, evicts: boolean): Undo {
+  const path = `/api/v1/nodes/${node}`;
+  ask(world, "PATCH", path, { spec: { unschedulable: true } });
+  if (evicts) evictAll(world, node);
+  return () => ask(world, "PATCH", path, { spec: { unschedulable: null } });
+}
+
+/** As `kubectl drain` does, once. */
+function evictAll(world: World, node: string): void {
+  for (const { metadata, ...pod } of world.server.store.list(PODS)) {
+    const labels = objectIn(metadata, "labels");
+    if (objectIn(pod, "spec")["nodeName"] !== node || labels["kubevirt.io"] !== "virt-launcher") continue;
+    const { name, namespace } = metadata;
+    ask(world, "POST", `/api/v1/namespaces/${textOf(namespace)}/pods/${name}/eviction`, {
+      metadata: { name, namespace: namespace ?? null },
+    });
+  }
+}
+
+function refuseWrites(world: World, plural: string, status: number): Undo {
+  const before = world.server.intercept;
+  const refuses: typeof before = (request, user) =>
+    user.startsWith(HOLDFAST_USER) && request.method !== "GET" && request.path.includes(`/${plural}`)
+      ? failure(status, "", status === 403 ? "exceeded quota" : "the server is not able to take this now")
+      : undefined;
+  world.server.intercept = refuses;
+  return () => {
+    if (world.server.intercept === refuses) world.server.intercept = before;
+  };
+}
+
+type VMAct = Extract<Act, { readonly vm: string }>;
+
+function touchVM(world: World, act: VMAct): Undo {
+  const [namespace = "", name = ""] = act.vm.split("/");
+  const verbs = `/apis/subresources.kubevirt.io/v1/namespaces/${namespace}/virtualmachines/${name}`;
+  switch (act.kind) {
+    case "deleteVM":
+      ask(world, "DELETE", `${KUBEVIRT_API}/namespaces/${namespace}/virtualmachines/${name}`);
+      return NOTHING;
+    case "migrateVM":
+      ask(world, "PUT", `${verbs}/migrate`);
+      return NOTHING;
+    case "restartVM":
+      ask(world, "PUT", `${verbs}/restart`);
+      return NOTHING;
+    case "stopVM":
+      ask(world, "PUT", `${verbs}/stop`);
+      return () => ask(world, "PUT", `${verbs}/start`);
+    case "deletePod":
+    case "forceDeletePod":
+      for (const { metadata } of world.server.store.list(PODS, namespace)) {
+        const owners = listIn(metadata, "ownerReferences") as readonly { readonly name?: string }[];
+        if (!owners.some((owner) => owner.name === name)) continue;
+        const grace = act.kind === "forceDeletePod" ? { gracePeriodSeconds: 0 } : {};
+        ask(world, "DELETE", `/api/v1/namespaces/${namespace}/pods/${metadata.name}`, grace);
+      }
+      return NOTHING;
+  }
+}
+
+/** A request of the administrator; what comes of it is the history's business. */
+function ask(
+  world: World,
+  method: "POST" | "PUT" | "PATCH" | "DELETE",
+  path: string,
+  body: object = {},
+): void {
+  if (world.backbone.state !== "well") return;
+  const contentType = method === "PATCH" ? "application/merge-patch+json" : "application/json";
+  void world.server.handle({ method, path, body, contentType }, ADMIN);
+}
+
+/** Who holds the leader's Lease, as stored; undefined while nobody does. */
+export function leaderOf(world: World): { readonly holder: string; readonly epoch: number } | undefined {
+  const lease = world.server.store.get(LEASES, HOLDFAST_NAMESPACE, LEASE_NAME)?.object as unknown as
+    | LeaseObject
+    | undefined;
+  const holder = lease?.spec?.holderIdentity ?? "";
+  return holder === "" ? undefined : { holder, epoch: lease?.spec?.leaseTransitions ?? 0 };
+}
