@@ -6,12 +6,14 @@ import { arm, disarm } from "./commands/disarm.ts";
 import { explain } from "./commands/explain.ts";
 import { fence } from "./commands/fence.ts";
 import { protect, unprotect } from "./commands/protect.ts";
+import { simulate } from "./commands/simulate.ts";
 import { status } from "./commands/status.ts";
 import { version } from "./commands/version.ts";
 
 export const COMMANDS: readonly Command[] = [
   status,
   explain,
+  simulate,
   protect,
   unprotect,
   fence,
