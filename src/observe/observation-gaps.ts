@@ -17,7 +17,9 @@ export class ObservationGaps {
     return this.#spans;
   }
 
-  add(span: Span): void {
+  /** In whole milliseconds, rounded outwards: what is counted from gaps is an integer in our statuses, or is refused. */
+  add(given: Span): void {
+    const span = { fromMs: Math.floor(given.fromMs), toMs: Math.ceil(given.toMs) };
     if (span.toMs <= span.fromMs) return;
     const recent = this.#spans.filter(({ toMs }) => toMs > span.toMs - KEPT_MS);
     let spans = merged([...recent, span]);

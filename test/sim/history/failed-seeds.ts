@@ -11,4 +11,8 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     seed: 1116,
     was: "the simulated kubelet, killed and started again, never told that it had given a volume back",
   },
+  {
+    seed: 20026,
+    was: "a gap in contact, measured in fractions of a millisecond, made every later status of its VMs invalid",
+  },
 ];

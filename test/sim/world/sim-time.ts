@@ -71,7 +71,8 @@ export class SimTime {
     return {
       now: () => ({
         monotonicMs: skew.monotonicOffsetMs + this.#nowMs * skew.rate,
-        wallMs: BEGAN_WALL_MS + skew.wallOffsetMs + this.#nowMs * skew.rate,
+        // Whole milliseconds, as Date.now() gives them.
+        wallMs: Math.floor(BEGAN_WALL_MS + skew.wallOffsetMs + this.#nowMs * skew.rate),
       }),
       schedule: (delayMs, wake) => this.schedule(delayMs / skew.rate, wake),
     };
