@@ -85,14 +85,21 @@ export class AuditLog {
     );
   }
 
-  /** What was refused for want of a right in that span, in words. */
+  /**
+   * What was refused for want of a right in that span, in words. What was allowed later is not among it: an API server
+   * that has just started refuses everything until it has read its roles.
+   */
   refusals(fromMs: number, toMs: number = Date.now()): readonly string[] {
-    return this.requests(fromMs, toMs)
-      .filter(({ forbidden }) => forbidden)
-      .map(({ verb, group, resource, subresource, namespace, name }) => {
-        const what = [resource, subresource].filter((part) => part !== undefined).join("/");
-        return `${verb} ${what} of ${group === "" ? "the core" : group}: ${namespace}/${name ?? ""}`;
-      });
+    const words = ({ verb, group, resource, subresource, namespace, name }: AuditedRequest): string => {
+      const what = [resource, subresource].filter((part) => part !== undefined).join("/");
+      return `${verb} ${what} of ${group === "" ? "the core" : group}: ${namespace}/${name ?? ""}`;
+    };
+    const lastAllowedMs = new Map<string, number>();
+    const requests = this.requests(fromMs, toMs);
+    for (const request of requests) if (!request.forbidden) lastAllowedMs.set(words(request), request.atMs);
+    return requests
+      .filter((request) => request.forbidden && !((lastAllowedMs.get(words(request)) ?? 0) > request.atMs))
+      .map(words);
   }
 
   remove(): void {
