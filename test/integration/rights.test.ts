@@ -131,23 +131,4 @@ test("no right is refused and none is left over", async () => {
       LONG_MS,
     );
   }
-
-  /** What a person disarms is told to be so. */
-  async function disarm(): Promise<void> {
-    const path = "/apis/holdfast.dev/v1alpha1/fencingdisarms/rights-tour";
-    const until = new Date(Date.now() + 3_600_000).toISOString();
-    const disarm = {
-      apiVersion: "holdfast.dev/v1alpha1",
-      kind: "FencingDisarm",
-      metadata: { name: "rights-tour" },
-      spec: { reason: "the tour of rights", until },
-    };
-    await apply(rig().admin, disarm);
-    await waitFor("the disarm is told to be active", async (saw) => {
-      const read = await rig().admin.request({ method: "GET", path });
-      saw(read);
-      return JSON.stringify(read).includes('"Active"') || undefined;
-    });
-    await rig().remove(path);
-  }
 });
