@@ -16,7 +16,7 @@ export default defineConfig({
       {
         test: {
           name: "integration",
-          include: ["test/integration/**/*.test.ts", "test/e2e/**/*.test.ts"],
+          include: ["test/integration/**/*.test.ts"],
           // After the unit tests, two files at a time: each has a control plane of its own and mostly waits.
           sequence: { groupOrder: 1 },
           maxWorkers: 2,
@@ -24,6 +24,17 @@ export default defineConfig({
           retry: process.env["CI"] ? 2 : 0,
           testTimeout: 240_000,
           hookTimeout: 180_000,
+        },
+      },
+      {
+        // Containers; `npm run e2e`, not part of `npm test`.
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          sequence: { groupOrder: 2 },
+          maxWorkers: 1,
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
         },
       },
       { test: { name: "tidy", include: ["test/tidy.test.ts"] } },

@@ -1,0 +1,122 @@
+// The image, as it is shipped: built here, run twice in containers against a real API server; one replica is killed in the
+// middle of a failover, and the other finishes it.
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { waitFor } from "../../lab/cluster/wait-for.ts";
+import { docker, missingImages, provideDocker } from "../../lab/images/docker.ts";
+import { OperatorRig } from "../support/operator-rig.ts";
+import { type ReplicaContainer, startReplicaContainer } from "./replica-container.ts";
+
+// Its helper image cannot be had everywhere; we end our containers ourselves.
+process.env["TESTCONTAINERS_RYUK_DISABLED"] = "true";
+
+const IMAGE = "holdfast:e2e";
+const BASES = ["node:24-bookworm-slim", "gcr.io/distroless/nodejs24-debian12:nonroot"];
+const ROOT = join(import.meta.dirname, "../..");
+const LEASE = "/apis/coordination.k8s.io/v1/namespaces/holdfast-system/leases/holdfast";
+const VMS = ["a", "b", "c", "d", "e", "f"];
+const FLAGS = [
+  "--node-suspect-after=3s",
+  "--node-lost-after=5s",
+  "--max-restarts-in-flight=1",
+  "--restart-slot=30s",
+];
+
+const daemon = await provideDocker();
+const missing = daemon.ok ? await missingImages(BASES) : [];
+const problem = daemon.ok
+  ? missing.length > 0
+    ? `base images that are neither here nor can be pulled: ${missing.join(", ")}`
+    : undefined
+  : `no Docker: ${daemon.why}`;
+if (problem !== undefined)
+  console.warn(`SKIPPED: the container test cannot run: ${problem}. See docs/e2e.md`);
+
+describe.skipIf(problem !== undefined)("the image", () => {
+  let rig: OperatorRig;
+  const replicas: ReplicaContainer[] = [];
+
+  beforeAll(async () => {
+    await docker(["build", "--network=host", "--quiet", "--tag", IMAGE, ROOT]);
+    rig = await OperatorRig.start({ nodes: 4 });
+  }, 20 * 60_000);
+  afterAll(async () => {
+    await Promise.all(replicas.map(({ container }) => container.stop({ timeout: 0 }).catch(() => undefined)));
+    await rig?.stop();
+    if (daemon.ok) await daemon.stop();
+  }, 120_000);
+
+  test("has no shell, no root, and one bundled file with its bill of materials", async () => {
+    const { Config: config, Size: size } = (
+      JSON.parse(await docker(["image", "inspect", IMAGE])) as readonly {
+        readonly Config: { readonly User: string; readonly Labels: Readonly<Record<string, string>> };
+        readonly Size: number;
+      }[]
+    )[0] ?? { Config: undefined, Size: 0 };
+    expect(config?.User).toBe("65532:65532");
+    expect(config?.Labels["org.opencontainers.image.licenses"]).toBe("Apache-2.0");
+    const layers = (await docker(["history", "--format", "{{.Size}} {{.CreatedBy}}", IMAGE])).split("\n");
+    console.log(
+      `image ${Math.round(size / 1e6)} MB, of which ours: ${layers.find((line) => /COPY dir/.test(line))}`,
+    );
+    const reading =
+      'const fs=require("node:fs");console.log(JSON.stringify(fs.readdirSync("/app")));JSON.parse(fs.readFileSync("/app/sbom.cdx.json"))';
+    const listed = await docker(["run", "--rm", "--entrypoint=/nodejs/bin/node", IMAGE, "-e", reading]);
+    expect(JSON.parse(listed)).toEqual(["holdfast.mjs", "sbom.cdx.json"]);
+  });
+
+  test("two replicas run from it; one is killed in mid-failover, and the other finishes without repeating a step", async () => {
+    rig.beginTest();
+    const keys = await rig.createRunning(...VMS.map((name) => ({ name, on: "node-1" })));
+    for (const name of ["holdfast-0", "holdfast-1"])
+      replicas.push(
+        await startReplicaContainer(rig.cluster.controlPlane, { image: IMAGE, name, flags: FLAGS }),
+      );
+    const first = await leader();
+    await rig.untilCondition(keys[0] ?? "", "Protected", "True");
+    const memory = await Promise.all(replicas.map((replica) => replica.memoryMiB()));
+    console.log(
+      `ready after ${replicas.map(({ readyAfterMs }) => readyAfterMs).join(" and ")} ms, memory ${memory.join(" and ")} MiB`,
+    );
+
+    // It hangs with its guests on it, so that its power really has to be cut.
+    rig.node("node-1").hang();
+    await rig.untilFencing(
+      "node-1",
+      "a VM is released",
+      ({ status }) => (status?.releasedVMs?.length ?? 0) > 0,
+    );
+    await first.kill();
+    await rig.untilRestarted(keys);
+    await rig.untilReturned("node-1");
+
+    const second = await leader();
+    expect(second.name).not.toBe(first.name);
+    const { oracle } = rig.cluster;
+    expect(oracle.overlaps).toEqual([]);
+    expect(
+      keys.map((key) => oracle.history(key).length),
+      "each was started once before and once after",
+    ).toEqual(keys.map(() => 2));
+    expect(rig.resets("node-1").map(({ resetType }) => resetType)).toEqual(["ForceOff", "On"]);
+    expect(rig.fencings("node-1")).toHaveLength(1);
+    expect(rig.audit.refusals(0)).toEqual([]);
+    expect(await second.logs()).not.toContain('"level":"fatal"');
+  });
+
+  async function leader(): Promise<ReplicaContainer> {
+    return waitFor(
+      "one of the containers leads",
+      async (saw) => {
+        const got = await rig.admin.request<{ spec?: { holderIdentity?: string } }>({
+          method: "GET",
+          path: LEASE,
+        });
+        const holder = got.ok ? (got.value.spec?.holderIdentity ?? "") : "";
+        saw(holder);
+        return replicas.find(({ name }) => holder.startsWith(`${name}_`));
+      },
+      60_000,
+    );
+  }
+});
