@@ -151,10 +151,10 @@ function unsent(failure: DeviceFailure): DeviceAnswer {
   return { kind, message };
 }
 
-/** The exit code and the last thing that was said, which is where agents put the reason. */
+/** The exit code and the reason: agents log it as an error with a time before it, and advice to read the usage after it. */
 function wordsOf(end: Extract<AgentEnd, { kind: "exited" }>): string {
-  const lastLine = (text: string): string | undefined =>
-    text.trimEnd().split("\n").at(-1)?.trim() || undefined;
-  const said = lastLine(end.errors) ?? lastLine(end.output);
+  const lines = `${end.output}\n${end.errors}`.split("\n").map((line) => line.trim());
+  const logged = lines.flatMap((line) => /\b(?:ERROR|CRITICAL): (.*)/.exec(line)?.[1] ?? []);
+  const said = logged[0] ?? lines.filter(Boolean).at(-1);
   return [`exit code ${end.code}`, said].filter((part) => part !== undefined).join(": ");
 }
