@@ -100,7 +100,7 @@ export class IpmiSim {
   async run(): Promise<void> {
     if (this.#simulator !== undefined) return;
     const args = ["-n", "-c", this.#path("lan.conf"), "-f", this.#path("sim.emu"), "-s", this.#path("state")];
-    const simulator = spawn("ipmi_sim", args, { stdio: "ignore", cwd: this.directory });
+    const simulator = spawn("/usr/bin/ipmi_sim", args, { stdio: "ignore", cwd: this.directory });
     if (simulator.pid !== undefined) this.#guard.watch(simulator.pid);
     this.#simulator = simulator;
     await this.#untilReady();
