@@ -37,6 +37,8 @@ export interface Config {
   readonly policy: DecisionPolicy;
   /** Decide and report, never act. */
   readonly dryRun: boolean;
+  /** Decisions kept for replay. */
+  readonly decisionRecords: number;
 }
 
 export type ConfigOutcome =
@@ -103,6 +105,7 @@ function configOf(values: SettingValues, kubeconfig: KubeconfigSource, world: Co
     },
     policy: policyOf(values),
     dryRun: values["dry-run"],
+    decisionRecords: values["decision-records"],
   };
 }
 

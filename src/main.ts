@@ -8,6 +8,7 @@ import { createLog, type Log, roomLog } from "./measure/log.ts";
 import { createApiRequestCounter, createMetrics } from "./measure/metrics.ts";
 import { OperatorMetrics } from "./measure/operator-metrics.ts";
 import type { Instant } from "./model/clock.ts";
+import { DecisionRing } from "./run/decision-ring.ts";
 import { createHealthServer } from "./run/health-server.ts";
 import { loadKubeconfig } from "./run/kubeconfig.ts";
 import { Operator } from "./run/operator.ts";
@@ -64,8 +65,10 @@ function run(config: Config, log: Log, kubeConfig: Parameters<typeof createHttpT
     userAgent: `holdfast/${BUILD.version}`,
     onRequest: createApiRequestCounter(metrics),
   });
+  const decisions = new DecisionRing(config.decisionRecords);
   const operator: Operator = new Operator({
     ...config,
+    decisions,
     transport,
     clock,
     random: Math.random,
@@ -94,6 +97,7 @@ function run(config: Config, log: Log, kubeConfig: Parameters<typeof createHttpT
       { name: "sources", check: () => sourcesProblem(operator) },
       { name: "contact", check: () => contactProblem(operator, clock.now().monotonicMs) },
     ],
+    ...(config.decisionRecords === 0 ? {} : { decisions }),
     metrics: {
       contentType: registry.contentType,
       metrics: () => {

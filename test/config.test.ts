@@ -62,6 +62,7 @@ describe("defaults", () => {
         migrationUnschedulableTimeoutSeconds: 60,
       },
       dryRun: false,
+      decisionRecords: 20,
     });
   });
 });

@@ -220,6 +220,17 @@ const serving = {
   }),
 };
 
+const recording = {
+  "decision-records": countSetting(
+    { min: 0, max: 1_000 },
+    {
+      group: "Serving",
+      help: "How many of the last decisions that did or refused something are kept in memory, each with the facts it rested on, and served at /decisions for `kubectl holdfast simulate --replay`. They hold names and labels of nodes and VMs, as /metrics does, and no settings of fence devices. 0 keeps none.",
+      default: { text: "20" },
+    },
+  ),
+};
+
 const logging = {
   "log-level": choiceSetting(["trace", "debug", "info", "warn", "error", "fatal"], {
     group: "Logging",
@@ -241,6 +252,7 @@ export const SETTINGS = {
   ...pacing,
   ...safety,
   ...serving,
+  ...recording,
   ...logging,
 };
 

@@ -13,6 +13,12 @@ export interface MetricsSource {
   metrics(): Promise<string>;
 }
 
+/** The part of a ring of decisions that is needed; both answer JSON. */
+export interface DecisionSource {
+  list(): string;
+  read(id: number): string | undefined;
+}
+
 export interface HealthServerOptions {
   /** Undefined listens on all addresses. */
   readonly host: string | undefined;
@@ -23,6 +29,8 @@ export interface HealthServerOptions {
   /** Whether it has what it needs to judge. */
   readonly ready: readonly HealthCheck[];
   readonly metrics: MetricsSource;
+  /** Decisions kept for replay; without them `/decisions` is not there. */
+  readonly decisions?: DecisionSource;
   /** A check or the registry threw: our own bug. The caller is answered with a bare 500. */
   readonly onBug: (error: unknown) => void;
 }
@@ -56,7 +64,7 @@ interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** `/healthz`, `/readyz` (`?verbose` lists every check) and `/metrics`; nothing else, and no words of an exception. */
+/** `/healthz`, `/readyz` (`?verbose` lists every check), `/metrics` and `/decisions`; nothing else, and no words of an exception. */
 export function createHealthServer(options: HealthServerOptions): HealthServer {
   const server = createServer(
     {
@@ -118,6 +126,7 @@ async function answerTo(options: HealthServerOptions, request: IncomingMessage):
       body: await options.metrics.metrics(),
       contentType: options.metrics.contentType,
     }),
+    "/decisions": () => decisionAnswer(options.decisions, query),
   };
   const route = path !== undefined && Object.hasOwn(routes, path) ? routes[path] : undefined;
   if (!route) return { status: 404, body: "not found\n" };
@@ -129,6 +138,15 @@ async function answerTo(options: HealthServerOptions, request: IncomingMessage):
     options.onBug(error);
     return { status: 500, body: "internal error\n" };
   }
+}
+
+/** `/decisions` lists what is kept; `/decisions?id=N` is one of them. */
+function decisionAnswer(decisions: DecisionSource | undefined, query: string | undefined): Answer {
+  const id = new URLSearchParams(query).get("id");
+  const body = id === null ? decisions?.list() : decisions?.read(Number(id));
+  return body === undefined
+    ? { status: 404, body: "not found\n" }
+    : { status: 200, body, contentType: "application/json" };
 }
 
 function isVerbose(query: string | undefined): boolean {

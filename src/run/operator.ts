@@ -13,6 +13,7 @@ import type { Plan, Step } from "../model/plan.ts";
 import type { OutageRecord } from "../model/protection.ts";
 import type { MigrationFact } from "../model/virtual-machine.ts";
 import { World } from "../observe/world.ts";
+import type { DecisionRing } from "./decision-ring.ts";
 import type { ElectionTimings } from "./election-timings.ts";
 import { createLeaderElection, type LeaderElection } from "./leader-election.ts";
 import type { Leadership } from "./leadership.ts";
@@ -59,6 +60,8 @@ export interface OperatorOptions {
   /** Decide and report, never act: every step is logged and none is performed. */
   readonly dryRun: boolean;
   readonly observer?: OperatorObserver;
+  /** Keeps the decisions that did something. */
+  readonly decisions?: DecisionRing;
   /** An exception out of our own code: the process must not go on. */
   readonly onBug: (error: unknown) => void;
   readonly openDevice?: OpenDevice;
@@ -99,7 +102,11 @@ export class Operator {
     this.turns = new TurnLoop({
       clock,
       snapshot: (last) => this.world.snapshot(last),
-      decide: (snapshot, now) => decide(snapshot, options.policy, now),
+      decide: (snapshot, now) => {
+        const plan = decide(snapshot, options.policy, now);
+        options.decisions?.consider(snapshot, plan, { policy: options.policy, now });
+        return plan;
+      },
       submit: (steps) => this.#term?.submit(steps),
       onPlan: (plan, tookMs) => this.#planned(plan, tookMs),
       onNotJudged: () => this.world.lookAtEverything(),

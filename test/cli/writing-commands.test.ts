@@ -47,11 +47,13 @@ describe("fence", () => {
     expect([ran.code, transport.writes]).toEqual([4, []]);
   });
 
-  it("refuses a node that is heard, whatever is said beforehand", async () => {
+  it("refuses a node that is heard, unless that is said to be meant", async () => {
     const transport = lost().server();
     const ran = await run(["fence", "node-1", "--yes"], { transport });
-    expect(ran.err).toContain("a node that is heard is never fenced");
+    expect(ran.err).toContain("is heard (healthy), so its guests may be running");
     expect([ran.code, transport.writes]).toEqual([4, []]);
+    const meant = await run(["fence", "node-1", "--yes", "--alive"], { transport });
+    expect([meant.code, transport.writes.length]).toEqual([0, 1]);
   });
 
   it("refuses a node that is being fenced already", async () => {

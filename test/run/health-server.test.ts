@@ -31,6 +31,7 @@ beforeEach(async () => {
     ],
     ready: [{ name: "nodes", check: () => "not synced yet" }],
     metrics: registry,
+    decisions: { list: () => '{"decisions":[]}', read: (id) => (id === 7 ? '{"seven":true}' : undefined) },
     onBug: (error) => bugs.push(error),
   });
   const outcome = await server.listen();
@@ -45,6 +46,20 @@ async function get(path: string, init?: RequestInit) {
   const response = await fetch(base + path, init);
   return { status: response.status, body: await response.text(), headers: response.headers };
 }
+
+describe("/decisions", () => {
+  it("lists what is kept, gives one by its number, and knows no other", async () => {
+    expect((await get("/decisions")).body).toBe('{"decisions":[]}');
+    const one = await get("/decisions?id=7");
+    expect([one.status, one.body, one.headers.get("content-type")]).toEqual([
+      200,
+      '{"seven":true}',
+      "application/json",
+    ]);
+    expect((await get("/decisions?id=8")).status).toBe(404);
+    expect((await get("/decisions?id=x")).status).toBe(404);
+  });
+});
 
 describe("/healthz and /readyz", () => {
   it("say ok where every check passes", async () => {

@@ -25,11 +25,12 @@ export const fence: Command = {
   about: [
     "Writes a NodeFencing (reason Requested) for the node as it is now: its UID and boot ID. The operator takes it from there, as with a node that it lost itself: it tries the levels of the FencingTopology in charge until the power is read back as off, and only then releases the VMs, the most important first.",
     "Before that it shows which VMs are on the node and what becomes of each, and asks you to type the node's name.",
-    "A node that is heard is never fenced: the operator stands such a request down, so this command refuses it. Cordon such a node to have it emptied by live migration.",
+    "A node that is heard may run its guests: cordon it to have it emptied by live migration. To have its power cut all the same, with its guests in the middle of their work, say --alive, too; the operator then does it if another node is healthy and no storm or disarm holds it.",
   ],
   args: [{ name: "NODE", help: "Name of the node.", completes: () => "nodes" }],
   flags: [
     { name: "reason", value: "TEXT", help: "Why, for the record." },
+    { name: "alive", help: "The node is heard, and is to be fenced all the same." },
     { name: "yes", short: "y", help: "Confirmed beforehand; for scripts." },
     { name: "dry-run", help: "Show what would happen; write nothing." },
   ],
@@ -66,7 +67,7 @@ async function fenceNode(context: CommandContext, target: Target): Promise<ExitC
   const { snapshot, now } = target.sighting;
   const { node } = target;
   const verdict = decide(snapshot, defaultPolicy(), now).verdicts.get(node.name);
-  const obstacle = whyNot(snapshot, node, verdict);
+  const obstacle = whyNot(context, snapshot, node, verdict);
   if (!context.json) context.print(consequences(context, snapshot, node));
   if (obstacle !== undefined) return context.fail(obstacle, EXIT.declined);
   const user = await whoami(target.transport);
@@ -107,7 +108,12 @@ async function fenceNode(context: CommandContext, target: Target): Promise<ExitC
   return EXIT.ok;
 }
 
-function whyNot(snapshot: Snapshot, node: NodeFact, verdict: NodeVerdict | undefined): string | undefined {
+function whyNot(
+  context: CommandContext,
+  snapshot: Snapshot,
+  node: NodeFact,
+  verdict: NodeVerdict | undefined,
+): string | undefined {
   const open = openFencing(snapshot, node.name);
   if (open !== undefined)
     return `${node.name} is being fenced already: NodeFencing ${open.name} is ${open.status.phase}`;
@@ -115,8 +121,8 @@ function whyNot(snapshot: Snapshot, node: NodeFact, verdict: NodeVerdict | undef
     return `${node.name} has never reported a boot ID, so no proof could name what it is about`;
   if (!topologiesByNode(snapshot).has(node.name))
     return `no FencingTopology covers ${node.name}: write one that says how it is fenced`;
-  if (verdict?.kind === "healthy" || verdict?.kind === "returning")
-    return `${node.name} is heard (${verdict.kind}), and a node that is heard is never fenced: kubectl cordon ${node.name} empties it by live migration`;
+  if ((verdict?.kind === "healthy" || verdict?.kind === "returning") && !context.has("alive"))
+    return `${node.name} is heard (${verdict.kind}), so its guests may be running: kubectl cordon ${node.name} empties it by live migration; --alive has it fenced all the same`;
   return undefined;
 }
 

@@ -9,6 +9,7 @@ import { type Command, FROM_FLAG } from "../command.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { observeOnce } from "../observe-once.ts";
 import { parseSelector } from "../selector-text.ts";
+import { replay } from "../simulate/replay.ts";
 import { readResources } from "../simulate/resources.ts";
 import { isBroken, type Scenario } from "../simulate/scenario.ts";
 import { renderFailures, renderResult } from "../simulate/simulation-text.ts";
@@ -50,6 +51,11 @@ export const simulate: Command = {
       value: "DURATION",
       help: "From a place to Ready, for VMs whose last outage does not tell. Default: 30s.",
     },
+    {
+      name: "replay",
+      value: "FILE",
+      help: "In place of all that: decide once more what the operator decided, from a record of /decisions?id=N, and compare.",
+    },
     { name: "story", help: "Also print everything that happens, in order of time." },
     { name: "no-single-failures", help: "Do not try the loss of each single node." },
   ],
@@ -57,14 +63,17 @@ export const simulate: Command = {
     ["kubectl holdfast simulate", "which single failures could the cluster not bear now?"],
     ["kubectl holdfast simulate --lose=worker-2 --story", "the loss of one node, step by step"],
     ["kubectl holdfast simulate --lose=zone=b --cordon=worker-1", "a zone, while a node is being serviced"],
+    ["kubectl holdfast simulate --replay=decision.json", "why did the operator do that last night?"],
     ["kubectl holdfast simulate --from=dump.yaml --lose=worker-2 -o json", "offline, for programs"],
   ],
   exits: [
     "0  every VM in care comes back; without --lose and --cordon: every single failure could be borne",
     "3  a VM in care would stay down, or on a cordoned node; without them: some single failure could not be borne",
+    "with --replay: 0  the identical plan, 3  another one",
     "5  no node is called so, or has such labels",
   ],
   run: async (context) => {
+    if (context.value("replay") !== undefined) return replay(context, context.value("replay") ?? "");
     const connection = context.connect();
     if (!connection.ok) return context.fail(connection.message);
     const { transport } = connection.value;

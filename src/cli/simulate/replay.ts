@@ -1,0 +1,65 @@
+// `simulate --replay FILE`: a recorded decision, decided once more. The same facts must give the same plan.
+import { decide } from "../../decide/decide.ts";
+import { sameData } from "../../model/equal.ts";
+import type { Step } from "../../model/plan.ts";
+import { readDecision, toldPlan } from "../../observe/decision-record.ts";
+import type { CommandContext } from "../command-context.ts";
+import { EXIT, type ExitCode } from "../exit-codes.ts";
+
+/** Decides again from the record, prints the plan, and says whether it is the one that was recorded. */
+export function replay(context: CommandContext, path: string): ExitCode {
+  const text = context.world.readFile(path);
+  if (!text.ok) return context.fail(text.message);
+  const record = readDecision(text.value);
+  if (record === undefined)
+    return context.fail(`${path} is no recorded decision: take one from /decisions?id=N of the operator`);
+  const plan = decide(record.snapshot, record.policy, record.now);
+  const identical = sameData(toldPlan(plan), toldPlan(record.plan));
+  const at = new Date(record.now.wallMs).toISOString();
+  if (context.json) {
+    context.printJson({
+      at,
+      identical,
+      plan: toldPlan(plan),
+      ...(identical ? {} : { recorded: toldPlan(record.plan) }),
+    });
+    return identical ? EXIT.ok : EXIT.attention;
+  }
+  const { paint } = context;
+  const verdict = identical
+    ? paint("good", "the identical plan")
+    : paint("bad", "another plan than the recorded one: this version decides differently");
+  context.print(`Decided ${at}, decided again: ${verdict}\n`);
+  for (const [node, { kind }] of plan.verdicts)
+    if (kind !== "healthy") context.print(`  ${node} is ${kind}\n`);
+  context.print(lines("Steps", plan.steps.map(stepText)));
+  context.print(
+    lines(
+      "Refused",
+      plan.refusals.map(({ about, reason, message }) => `${about} ${reason}: ${message}`),
+    ),
+  );
+  if (!identical) context.print(lines("Recorded steps", record.plan.steps.map(stepText)));
+  return identical ? EXIT.ok : EXIT.attention;
+}
+
+function lines(title: string, all: readonly string[]): string {
+  return `${title}${all.length === 0 ? ": none" : ":"}\n${all.map((line) => `  ${line}\n`).join("")}`;
+}
+
+function stepText(step: Step): string {
+  switch (step.kind) {
+    case "OpenFencing":
+      return `OpenFencing ${step.node}: ${step.message}`;
+    case "Fence":
+      return `Fence ${step.fencing.nodeName} with ${step.level.name}${step.mayPowerOff ? "" : " (reading its power state only)"}`;
+    case "WriteProtection":
+      return `WriteProtection ${step.protection.key}`;
+    default: {
+      if ("vmKey" in step) return `${step.kind} ${step.vmKey}`;
+      if ("fencing" in step) return `${step.kind} ${step.fencing.name}`;
+      if ("node" in step) return `${step.kind} ${step.node}`;
+      return `${step.kind} ${step.name}`;
+    }
+  }
+}

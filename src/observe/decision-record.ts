@@ -1,0 +1,223 @@
+// A decision as it can be kept and repeated: what of the snapshot it rested on, the policy, the moment, and the plan. Holds
+// no secrets, no settings of fence devices, and no VMs that the plan does not concern.
+import type { Instant } from "../model/clock.ts";
+import type { DecisionPolicy } from "../model/decision-policy.ts";
+import { isClosed } from "../model/fencing.ts";
+import type { Plan } from "../model/plan.ts";
+import type { Snapshot, SnapshotIndex } from "../model/snapshot.ts";
+
+/** Names the format; another number is another format. */
+export const DECISION_FORMAT = "holdfast.dev/decision/v1";
+
+/** What one turn decided, and on what. Its parts are facts, which never change, so keeping one costs little. */
+export interface DecisionRecord {
+  readonly format: typeof DECISION_FORMAT;
+  readonly now: Instant;
+  readonly policy: DecisionPolicy;
+  readonly snapshot: Snapshot;
+  readonly plan: Omit<Plan, "conclusions">;
+}
+
+/** Annotations of nodes that a decision may read; all others may hold anything. */
+const KEPT_ANNOTATIONS = /^(holdfast\.dev|kubevirt\.io)\//;
+/** A fencing level without the settings of its device. */
+const LEVEL_FIELDS: readonly string[] = ["name", "method", "timeoutMs", "retries", "backoffMs"];
+
+/**
+ * The record of a plan. What is left out of the snapshot are VMs, and what belongs to them, that neither the plan nor any
+ * node in trouble nor anything under way concerns.
+ */
+export function recordDecision(
+  snapshot: Snapshot,
+  plan: Plan,
+  { policy, now }: { readonly policy: DecisionPolicy; readonly now: Instant },
+): DecisionRecord {
+  const { conclusions: _conclusions, ...told } = plan;
+  return {
+    format: DECISION_FORMAT,
+    now,
+    policy,
+    snapshot: trimmed(snapshot, concerned(snapshot, plan)),
+    plan: told,
+  };
+}
+
+/** VMs that the plan speaks of, or that something under way or a node in trouble concerns; and what those wait for. */
+function concerned(snapshot: Snapshot, plan: Plan): ReadonlySet<string> {
+  const { index } = snapshot;
+  const vms = new Set<string>();
+  const protection = (key: string): void => {
+    const vmKey = snapshot.protections.get(key)?.vmKey;
+    if (vmKey !== undefined) vms.add(vmKey);
+  };
+  for (const step of plan.steps) {
+    if ("vmKey" in step) vms.add(step.vmKey);
+    if (step.kind === "WriteProtection") vms.add(step.protection.vmKey);
+    if (step.kind === "ApplyProtection") vms.add(`${step.namespace}/${step.vmName}`);
+    if (step.kind === "DeleteProtection") protection(`${step.namespace}/${step.name}`);
+    if (step.kind === "AbortMigration")
+      vms.add(snapshot.migrations.get(`${step.namespace}/${step.name}`)?.vmiKey ?? "");
+  }
+  for (const { about } of plan.refusals) if (about.startsWith("vm/")) vms.add(about.slice("vm/".length));
+  for (const key of index.unsettled) protection(key);
+  for (const key of index.unfinishedMigrations) vms.add(snapshot.migrations.get(key)?.vmiKey ?? "");
+  const troubled = troubledNodes(snapshot, plan);
+  for (const node of troubled) {
+    for (const key of index.vmisByNode.get(node) ?? []) vms.add(key);
+    for (const key of index.podsByNode.get(node) ?? []) vms.add(snapshot.pods.get(key)?.vmKey ?? "");
+  }
+  for (const [key, gone] of index.podsGone) if (troubled.has(gone.node)) vms.add(key);
+  addDependencies(snapshot, vms);
+  return vms;
+}
+
+function troubledNodes(snapshot: Snapshot, plan: Plan): ReadonlySet<string> {
+  const nodes = new Set<string>();
+  for (const [name, { kind }] of plan.verdicts) if (kind !== "healthy") nodes.add(name);
+  for (const { name, placement } of snapshot.nodes.values()) {
+    if (placement.unschedulable || placement.taints.length > 0) nodes.add(name);
+  }
+  for (const fencing of snapshot.fencings.values()) if (!isClosed(fencing)) nodes.add(fencing.nodeName);
+  return nodes;
+}
+
+/** What is waited for decides, too, and so does what that waits for. */
+function addDependencies(snapshot: Snapshot, vms: Set<string>): void {
+  const open = [...vms];
+  for (let vmKey = open.pop(); vmKey !== undefined; vmKey = open.pop()) {
+    for (const key of snapshot.index.protectionsByVM.get(vmKey) ?? []) {
+      const own = snapshot.protections.get(key);
+      for (const { name } of own?.dependsOn ?? []) {
+        const other = snapshot.protections.get(`${own?.namespace ?? ""}/${name}`)?.vmKey;
+        if (other === undefined || vms.has(other)) continue;
+        vms.add(other);
+        open.push(other);
+      }
+    }
+  }
+}
+
+function trimmed(snapshot: Snapshot, vms: ReadonlySet<string>): Snapshot {
+  const kept = <T>(
+    facts: ReadonlyMap<string, T>,
+    vmOf: (fact: T, key: string) => string | undefined,
+  ): Map<string, T> => new Map([...facts].filter(([key, fact]) => vms.has(vmOf(fact, key) ?? "")));
+  const parts = {
+    vms: kept(snapshot.vms, (_vm, key) => key),
+    vmis: kept(snapshot.vmis, (_vmi, key) => key),
+    migrations: kept(snapshot.migrations, ({ vmiKey }) => vmiKey),
+    pods: kept(snapshot.pods, ({ vmKey }) => vmKey),
+    protections: kept(snapshot.protections, ({ vmKey }) => vmKey),
+  };
+  const keys = new Set(Object.values(parts).flatMap((part) => [...part.keys()]));
+  for (const { constraints } of parts.vms.values()) keys.add(constraints.key);
+  const only = (all: ReadonlySet<string>): Set<string> => new Set([...all].filter((key) => keys.has(key)));
+  const { last } = snapshot;
+  return {
+    ...snapshot,
+    ...parts,
+    nodes: new Map(snapshot.nodes),
+    leases: leasesOf(snapshot),
+    fencings: new Map(snapshot.fencings),
+    topologies: new Map(snapshot.topologies),
+    policies: new Map(snapshot.policies),
+    namespaces: new Map(snapshot.namespaces),
+    index: trimmedIndex(snapshot.index, keys, vms),
+    changes: { ...snapshot.changes, vmKeys: only(snapshot.changes.vmKeys) },
+    last:
+      last === undefined
+        ? undefined
+        : {
+            ...last,
+            candidates: new Map([...last.candidates].filter(([key]) => keys.has(key))),
+            unwritten: only(last.unwritten),
+          },
+  };
+}
+
+/** Leases as a map, so that they can be written down. */
+function leasesOf(snapshot: Snapshot): Snapshot["leases"] {
+  const leases = new Map<string, NonNullable<ReturnType<Snapshot["leases"]["get"]>>>();
+  for (const name of snapshot.nodes.keys()) {
+    const lease = snapshot.leases.get(name);
+    if (lease !== undefined) leases.set(name, lease);
+  }
+  return leases;
+}
+
+/** Every part by its shape: groups and sets keep what is kept; counts stay as they are. */
+function trimmedIndex(
+  index: SnapshotIndex,
+  keys: ReadonlySet<string>,
+  vms: ReadonlySet<string>,
+): SnapshotIndex {
+  const only = (all: ReadonlySet<string>): Set<string> => new Set([...all].filter((key) => keys.has(key)));
+  const parts = Object.entries(index as unknown as Record<string, unknown>).map(
+    ([name, part]): [string, unknown] => {
+      if (part instanceof Set) return [name, only(part as Set<string>)];
+      if (!(part instanceof Map)) return [name, part];
+      const groups = [...(part as Map<string, unknown>)].flatMap(([group, value]): [string, unknown][] => {
+        if (!(value instanceof Set)) return name === "podsGone" && !vms.has(group) ? [] : [[group, value]];
+        const members = only(value as Set<string>);
+        return members.size === 0 ? [] : [[group, members]];
+      });
+      return [name, new Map(groups)];
+    },
+  );
+  return Object.fromEntries(parts) as unknown as SnapshotIndex;
+}
+
+/** The record as JSON; maps and sets are tagged, device settings and foreign annotations left out. */
+export function writeDecision(record: DecisionRecord): string {
+  const { snapshot } = record;
+  const leaseAsOfMs = new Map([...snapshot.nodes.keys()].map((name) => [name, snapshot.leaseAsOfMs(name)]));
+  return JSON.stringify({ ...record, snapshot: { ...snapshot, leaseAsOfMs } }, tagged);
+}
+
+function tagged(key: string, value: unknown): unknown {
+  if (value instanceof Map) return { $map: [...(value as Map<unknown, unknown>)] };
+  if (value instanceof Set) return { $set: [...(value as Set<unknown>)] };
+  if (key === "levels" && Array.isArray(value)) return value.map(withoutDevice);
+  if (key === "level" && typeof value === "object") return withoutDevice(value);
+  if (key === "annotations" && typeof value === "object" && value !== null)
+    return Object.fromEntries(Object.entries(value).filter(([name]) => KEPT_ANNOTATIONS.test(name)));
+  return value;
+}
+
+function withoutDevice(level: unknown): unknown {
+  if (typeof level !== "object" || level === null) return level;
+  return Object.fromEntries(Object.entries(level).filter(([name]) => LEVEL_FIELDS.includes(name)));
+}
+
+/** A plan in the terms in which a record tells it, for comparing. */
+export function toldPlan({
+  steps,
+  refusals,
+  verdicts,
+  lookAgainAtMs,
+  notJudged,
+}: DecisionRecord["plan"]): unknown {
+  return JSON.parse(JSON.stringify({ steps, refusals, verdicts, lookAgainAtMs, notJudged }, tagged));
+}
+
+/** Reads what `writeDecision` wrote. Errors: undefined where it is something else. */
+export function readDecision(text: string): DecisionRecord | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text, untagged);
+  } catch {
+    return undefined;
+  }
+  const read = value as Partial<DecisionRecord> | null;
+  if (read?.format !== DECISION_FORMAT || read.snapshot === undefined) return undefined;
+  const asOf = read.snapshot.leaseAsOfMs as unknown as ReadonlyMap<string, number>;
+  const snapshot = { ...read.snapshot, leaseAsOfMs: (node: string) => asOf.get(node) ?? 0 };
+  return { ...(read as DecisionRecord), snapshot };
+}
+
+function untagged(_key: string, value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if ("$map" in value) return new Map(value.$map as [unknown, unknown][]);
+  if ("$set" in value) return new Set(value.$set as unknown[]);
+  return value;
+}

@@ -1,0 +1,101 @@
+// A recorded decision, written down and read back, gives the identical plan; and holds nothing it should not.
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { decide } from "../../src/decide/decide.ts";
+import type { Plan } from "../../src/model/plan.ts";
+import { readDecision, recordDecision, toldPlan, writeDecision } from "../../src/observe/decision-record.ts";
+import { DecisionRing } from "../../src/run/decision-ring.ts";
+import { type Cluster, NOW_MS, NOW_WALL_MS, POLICY, threeNodes } from "../decide/builder.ts";
+import { CHECKED, draws, drawCluster } from "../decide/random-world.ts";
+
+const NOW = { monotonicMs: NOW_MS, wallMs: NOW_WALL_MS };
+
+function replayed(cluster: Cluster): { readonly first: Plan; readonly again: Plan; readonly text: string } {
+  const snapshot = cluster.snapshot();
+  const first = decide(snapshot, POLICY, NOW);
+  const text = writeDecision(recordDecision(snapshot, first, { policy: POLICY, now: NOW }));
+  const record = readDecision(text);
+  if (record === undefined) throw new Error("the record cannot be read");
+  return { first, again: decide(record.snapshot, record.policy, record.now), text };
+}
+
+describe("a recorded decision", () => {
+  it("gives the identical plan, in every world", () => {
+    fc.assert(
+      fc.property(draws, (from) => {
+        const { first, again } = replayed(drawCluster(from));
+        expect(toldPlan(again)).toEqual(toldPlan(first));
+      }),
+      CHECKED,
+    );
+  });
+
+  it("leaves out VMs of no concern, device settings and foreign annotations", () => {
+    const cluster = threeNodes().node("n2", { leaseSilentMs: 60_000, heartbeatSilentMs: 200_000 });
+    cluster.vm("lost", { on: "n2" }).vm("bystander", { on: "n1" });
+    const { first, text } = replayed(cluster);
+    // The bystander's first status is part of the plan, so here it is of concern; a settled one is not.
+    const settled = [...cluster.protections.values()].find(({ name }) => name === "bystander");
+    const write = first.steps.find((step) => step.kind === "WriteProtection" && step.protection === settled);
+    if (settled !== undefined && write?.kind === "WriteProtection")
+      cluster.protections.set(settled.key, { ...settled, status: write.status });
+    const calm = replayed(cluster);
+    expect(text).toContain("bystander");
+    expect(calm.text).not.toContain("bystander");
+    expect(calm.text).toContain("ns/lost");
+    expect(calm.text).not.toContain("https://bmc");
+    expect(calm.text).not.toContain("credentialsSecret");
+    expect(toldPlan(calm.again)).toEqual(toldPlan(calm.first));
+  });
+
+  it("is refused where it is something else", () => {
+    expect(readDecision("{}")).toBeUndefined();
+    expect(readDecision("no JSON")).toBeUndefined();
+    expect(readDecision("null")).toBeUndefined();
+  });
+});
+
+describe("the ring of decisions", () => {
+  const lost = (): Cluster =>
+    threeNodes().node("n2", { leaseSilentMs: 60_000, heartbeatSilentMs: 200_000 }).vm("a", { on: "n2" });
+  const take = (ring: DecisionRing, cluster: Cluster): void => {
+    const snapshot = cluster.snapshot();
+    ring.consider(snapshot, decide(snapshot, POLICY, NOW), { policy: POLICY, now: NOW });
+  };
+  const ids = (ring: DecisionRing): number[] =>
+    (JSON.parse(ring.list()) as { decisions: { id: number }[] }).decisions.map(({ id }) => id);
+
+  it("keeps what does something, once, and the oldest goes first", () => {
+    const ring = new DecisionRing(2);
+    take(ring, threeNodes());
+    expect(ids(ring)).toEqual([]);
+    take(ring, lost());
+    take(ring, lost());
+    expect(ids(ring)).toEqual([1]);
+    expect(ring.list()).toContain("OpenFencing n2");
+    take(ring, lost().fencing("n2"));
+    take(ring, lost());
+    expect(ids(ring)).toEqual([2, 3]);
+    expect(ring.read(1)).toBeUndefined();
+    expect(readDecision(ring.read(3) ?? "")?.plan.steps.some(({ kind }) => kind === "OpenFencing")).toBe(
+      true,
+    );
+  });
+
+  it("keeps nothing where it may keep nothing", () => {
+    const ring = new DecisionRing(0);
+    take(ring, lost());
+    expect(ids(ring)).toEqual([]);
+  });
+
+  it("keeps what it was given, whatever the world does afterwards", () => {
+    const ring = new DecisionRing(1);
+    const cluster = lost();
+    take(ring, cluster);
+    const before = ring.read(1);
+    cluster.vmis.clear();
+    cluster.nodes.clear();
+    cluster.pods.clear();
+    expect(ring.read(1)).toBe(before);
+  });
+});
