@@ -22,6 +22,7 @@ const { values } = parseArgs({
     trace: { type: "boolean", default: false },
     failed: { type: "boolean", default: false },
     "no-shrink": { type: "boolean", default: false },
+    "stop-at-failure": { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
@@ -45,6 +46,7 @@ async function main(): Promise<void> {
     if (outcome.violations.length === 0) continue;
     sum.failed += 1;
     await report(seed, outcome);
+    if (values["stop-at-failure"]) break;
   }
   const seconds = (performance.now() - startedMs) / 1_000;
   const hours = sum.virtualMs / 3_600_000;

@@ -6,6 +6,7 @@ import { resourceNamed } from "../api/resources.ts";
 import type { Change } from "../api/store.ts";
 import type { LeaseObject } from "../kubernetes/controller-ports.ts";
 import { leaderOf } from "../world/acts.ts";
+import { BEGAN_WALL_MS } from "../world/sim-time.ts";
 import { ADMIN } from "../world/install.ts";
 import { HOLDFAST_USER } from "../world/replica.ts";
 import type { World } from "../world/world.ts";
@@ -25,6 +26,12 @@ const SURELY_LATE_MS = 45_000;
 /** How long an old leader may not know of its successor's Lease. */
 const TAKEN_OVER_MS = 1_000;
 const SHOT_TOGETHER_MS = 3_000;
+/** As in judge-node.ts, with room on the safe side. */
+const BEAT_AFTER_LEASE_MS = 16_000;
+const BEAT_SEEN_MS = 10_000;
+const BEAT_TRUST_MS = 120_000;
+/** A pod bound a moment ago may not have been seen yet. */
+const YOUNG_POD_MS = 60_000;
 const PODS = resourceNamed("v1/pods");
 const FENCINGS = resourceNamed("holdfast.dev/v1alpha1/nodefencings");
 
@@ -41,8 +48,11 @@ export class Checks {
   readonly #world: World;
   readonly #renewals = new Map<string, { renewTime: string; atMs: number[] }>();
   readonly #shots: { node: string; atMs: number }[] = [];
+  readonly #beats = new Map<string, { value: string; atMs: number }>();
+  #highestEpoch = 0;
   #overlapsSeen = 0;
   #leader: { holder: string; sinceMs: number } | undefined;
+  #lastHolder = "";
   /** Nodes on which an administrator removed the protection from running guests: what follows there is not ours. */
   readonly #meddled = new Set<string>();
 
@@ -81,6 +91,8 @@ export class Checks {
         "no stale leader",
         `${replica} shoots ${name}, while ${leader.holder} has led for ${Math.round(nowMs - leader.sinceMs)} ms`,
       );
+    this.#judgeIsolation(replica, name);
+    this.#judgeRecord(replica, name);
     this.#shots.push({ node: name, atMs: nowMs });
     const policy = { ...defaultPolicy(), ...plan.policy };
     const together = new Set(
@@ -118,6 +130,33 @@ export class Checks {
     );
   }
 
+  /** virt-handler was heard so much later than the kubelet that guests may well be running. */
+  #judgeIsolation(replica: string, name: string): void {
+    const { nowMs } = this.#world.time;
+    const beat = this.#beats.get(name);
+    const renewedMs = this.#renewals.get(name)?.atMs.at(-1);
+    if (beat === undefined || renewedMs === undefined || this.#world.fleet.node(name).state !== "running")
+      return;
+    const isLater = beat.atMs - renewedMs > BEAT_AFTER_LEASE_MS;
+    if (isLater && nowMs - beat.atMs > BEAT_SEEN_MS && nowMs - beat.atMs < BEAT_TRUST_MS)
+      this.#report(
+        "do no harm",
+        `${replica} shoots ${name}, whose virt-handler was heard ${Math.round(nowMs - beat.atMs)} ms ago`,
+      );
+  }
+
+  /** What is about to be done is on record. */
+  #judgeRecord(replica: string, name: string): void {
+    const isOnRecord = this.#world.server.store.list(FENCINGS).some((fencing) => {
+      const attempts = listIn(objectIn(fencing, "status"), "attempts") as readonly {
+        readonly outcome?: string;
+      }[];
+      return objectIn(fencing, "spec")["nodeName"] === name && attempts.at(-1)?.outcome === "Started";
+    });
+    if (!isOnRecord)
+      this.#report("written down first", `${replica} shoots ${name}, and no ledger tells of it`);
+  }
+
   #report(check: string, message: string): void {
     this.violations.push({ check, atMs: this.#world.time.nowMs, message });
   }
@@ -130,6 +169,8 @@ export class Checks {
         return this.#podChanged(change);
       case "Node":
         return this.#nodeChanged(change);
+      case "VirtualMachineInstance":
+        return this.#instanceChanged(change);
       case "VirtualMachineInstanceMigration":
         if (change.type === "ADDED") this.counts.migrations += 1;
         return undefined;
@@ -145,6 +186,15 @@ export class Checks {
     const { nowMs } = this.#world.time;
     if (metadata.namespace !== "kube-node-lease") {
       const leader = type === "DELETED" ? undefined : leaderOf(this.#world);
+      if (leader !== undefined && leader.holder !== this.#leader?.holder) {
+        if (leader.epoch <= this.#highestEpoch && leader.holder !== this.#lastHolder)
+          this.#report(
+            "no stale leader",
+            `${leader.holder} leads with epoch ${leader.epoch}, which is not new`,
+          );
+        this.#highestEpoch = Math.max(this.#highestEpoch, leader.epoch);
+        this.#lastHolder = leader.holder;
+      }
       if (leader?.holder !== this.#leader?.holder)
         this.#leader = leader === undefined ? undefined : { holder: leader.holder, sinceMs: nowMs };
       return;
@@ -160,7 +210,15 @@ export class Checks {
   #podChanged({ type, object, by }: Change): void {
     if (type !== "DELETED") return;
     const { uid } = object.metadata;
-    if (by.startsWith(HOLDFAST_USER)) this.counts.failovers += 1;
+    if (by.startsWith(HOLDFAST_USER)) {
+      this.counts.failovers += 1;
+      const node = textOf(objectIn(object, "spec")["nodeName"]);
+      if (!this.#hasOurTaint(node))
+        this.#report(
+          "taint first",
+          `${by} removed ${object.metadata.name} from ${node} before it was called out of service`,
+        );
+    }
     const guests = this.#world.oracle.running().filter(({ podUid }) => podUid === uid);
     for (const { vm, node, bootID } of guests) {
       if (by === ADMIN || by.startsWith("system:node:")) this.#meddled.add(vm);
@@ -183,7 +241,22 @@ export class Checks {
     return taints.some(({ key }) => key === OUT_OF_SERVICE);
   }
 
+  /** Holdfast deletes instances that have ended, and no others. */
+  #instanceChanged({ object, before, by }: Change): void {
+    const isMarked =
+      object.metadata["deletionTimestamp"] !== undefined &&
+      before?.metadata["deletionTimestamp"] === undefined;
+    if (!isMarked || !by.startsWith(HOLDFAST_USER)) return;
+    const phase = textOf(objectIn(object, "status")["phase"]);
+    if (phase !== "Failed" && phase !== "Succeeded")
+      this.#report("do no harm", `${by} deletes the VMI ${object.metadata.name}, which is ${phase}`);
+  }
+
   #nodeChanged({ object, before, by }: Change): void {
+    const value = objectIn(object.metadata, "annotations")["kubevirt.io/heartbeat"];
+    const { name } = object.metadata;
+    if (typeof value === "string" && value !== this.#beats.get(name)?.value)
+      this.#beats.set(name, { value, atMs: this.#world.time.nowMs });
     if (!by.startsWith(HOLDFAST_USER)) return;
     const has = (node: unknown) =>
       (listIn(objectIn(node, "spec"), "taints") as readonly { readonly key?: string }[]).some(
@@ -202,6 +275,8 @@ export class Checks {
     if (type === "DELETED" || !isObject(object["status"])) return;
     const status = object["status"] as LedgerStatus;
     const old = objectIn(before, "status") as LedgerStatus;
+    if (status.phase === "Released" && old.phase !== "Released")
+      this.#judgeReleased(textOf(objectIn(object, "spec")["nodeName"]));
     if (status.proof === undefined || old.proof !== undefined) return;
     this.counts.proofs += 1;
     const { nodeName, bootID } = objectIn(object, "spec");
@@ -211,6 +286,30 @@ export class Checks {
         "release needs proof",
         `${object.metadata.name} holds a proof of boot ${textOf(bootID)}, which is ${node.state} on ${textOf(nodeName)}`,
       );
+  }
+
+  /** "Released" means that no pod is left there of a VM that somebody protects. */
+  #judgeReleased(node: string): void {
+    const { plan, server, time } = this.#world;
+    const promised = new Set(plan.vms.filter(({ promise }) => promise !== undefined).map(({ name }) => name));
+    for (const pod of server.store.list(PODS)) {
+      const labels = objectIn(pod.metadata, "labels");
+      const phase = objectIn(pod, "status")["phase"];
+      const isOver = phase === "Succeeded" || phase === "Failed";
+      const ageMs = BEGAN_WALL_MS + time.nowMs - Date.parse(pod.metadata.creationTimestamp);
+      if (
+        objectIn(pod, "spec")["nodeName"] !== node ||
+        labels["kubevirt.io"] !== "virt-launcher" ||
+        isOver ||
+        ageMs < YOUNG_POD_MS
+      )
+        continue;
+      if (promised.has(textOf(labels["vm.kubevirt.io/name"])))
+        this.#report(
+          "statuses agree",
+          `the ledger of ${node} says Released, and ${pod.metadata.name} is still there`,
+        );
+    }
   }
 
   /** Silent for long, unproven, and with VMs that count. */

@@ -25,7 +25,13 @@ export function drawn(seed: number): WorldPlan {
     nodes,
     vms,
     replicas,
-    policy: chance.chance(0.2) ? { stormMaxLost: { count: 2 } } : {},
+    policy: chance.pick([
+      {},
+      {},
+      {},
+      { stormMaxLost: { count: 2 } },
+      { stormMaxLost: { count: 4 }, maxConcurrentFencings: 1 },
+    ]),
     topology: {
       afterFencing: chance.chance(0.75) ? "PowerOn" : "StayOff",
       timeout: chance.pick(["10s", "30s"]),

@@ -28,6 +28,7 @@ const LOOK_MS = 2_000;
 /** KubeVirt's longest start back-off is five minutes, a forced detach six, the longest doubts of ours some more. */
 const WELL_LIMIT_MS = 30 * 60_000;
 const VMS_AT_MS = 8_000;
+const SWITCH_ON_MS = 120_000;
 
 /** Always the same for the same plan and seed. Errors: throws where the plan itself cannot be carried out. */
 export async function runHistory(
@@ -132,7 +133,14 @@ function mend(world: World): void {
     node.startVirtHandler();
   }
   for (const bmc of world.bmcs.values()) bmc.heal();
+  keepSwitchedOn(world);
   for (const replica of world.replicas) replica.start();
+}
+
+/** A shot may still be under way, and some topologies leave the node off: then a person switches it on. */
+function keepSwitchedOn(world: World): void {
+  for (const node of world.fleet.nodes) void node.power.on();
+  world.time.schedule(SWITCH_ON_MS, () => keepSwitchedOn(world));
 }
 
 async function until(

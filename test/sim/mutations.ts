@@ -1,0 +1,104 @@
+// `npm run sim:mutations`: breaks one guard of the operator at a time, in a bundled copy in a temporary folder, and says how
+// many histories it took until the simulation noticed. Exit code 1 where it did not.
+import { spawn } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { build, type Plugin } from "esbuild";
+import { type Mutation, MUTATIONS } from "./mutation-list.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+/** Bundled CommonJS packages ask for Node's own modules. */
+const BANNER = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    seeds: { type: "string", default: "600" },
+    from: { type: "string", default: "1" },
+  },
+});
+
+interface Verdict {
+  readonly histories: number;
+  /** The first line that says what was broken; undefined where nothing was noticed. */
+  readonly noticed: string | undefined;
+}
+
+async function main(): Promise<void> {
+  const chosen = MUTATIONS.filter(({ name }) => values.only === undefined || name.includes(values.only));
+  const folder = await mkdtemp(join(tmpdir(), "holdfast-mutations-"));
+  let missed = 0;
+  console.log("| guard that was broken | histories | noticed as |\n|---|---|---|");
+  try {
+    for (const mutation of chosen) {
+      const verdict = await tried(mutation, join(folder, "sim.mjs"));
+      if (verdict.noticed === undefined) missed += 1;
+      console.log(`| ${mutation.name} | ${verdict.histories} | ${verdict.noticed ?? "**not noticed**"} |`);
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  console.log(`${chosen.length - missed} of ${chosen.length} mutations were noticed`);
+  process.exitCode = missed > 0 ? 1 : 0;
+}
+
+async function tried(mutation: Mutation, outfile: string): Promise<Verdict> {
+  await build({
+    entryPoints: [join(ROOT, "test/sim/main.ts")],
+    bundle: true,
+    platform: "node",
+    target: "node24",
+    format: "esm",
+    logLevel: "error",
+    outfile,
+    banner: { js: BANNER },
+    plugins: [broken(mutation)],
+  });
+  const args = [outfile, "--from", values.from, "--seeds", values.seeds, "--no-shrink", "--stop-at-failure"];
+  const output = await outputOf(args);
+  const line = output
+    .split("\n")
+    .find((one) => /^ {2}\S/.test(one))
+    ?.trim();
+  const crash = /^\w*Error.*$/m.exec(output)?.[0];
+  const [, histories = "1"] = /^(\d+) histories/m.exec(output) ?? [];
+  return { histories: Number(histories), noticed: (line ?? crash)?.slice(0, MAX_NOTICE_CHARS) };
+}
+
+const MAX_NOTICE_CHARS = 160;
+
+/** Errors: throws where the text to be broken is not there exactly once: then the list is out of date. */
+function broken({ name, edits }: Mutation): Plugin {
+  return {
+    name: "mutation",
+    setup: (bundler) => {
+      for (const file of new Set(edits.map((edit) => edit.file))) {
+        const filter = new RegExp(`${join(ROOT, file).replaceAll(/[.\\+*?[^\]$(){}|]/g, "\\$&")}$`);
+        bundler.onLoad({ filter }, async ({ path }) => {
+          let text = await readFile(path, "utf8");
+          for (const edit of edits.filter((one) => one.file === file)) {
+            if (text.split(edit.find).length !== 2)
+              throw new Error(`mutation "${name}": ${file} does not hold exactly once: ${edit.find}`);
+            text = text.replace(edit.find, () => edit.replace);
+          }
+          return { contents: text, loader: "ts" };
+        });
+      }
+    },
+  };
+}
+
+function outputOf(args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+    let output = "";
+    child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+    child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()));
+    child.once("error", reject);
+    child.once("exit", () => resolve(output));
+  });
+}
+
+await main();
