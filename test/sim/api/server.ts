@@ -31,6 +31,9 @@ export interface ServerOptions {
   readonly wallMs: () => number;
 }
 
+/** Answers in the server's place: quota refusals and the like; undefined lets it go on. */
+export type Interception = (request: ApiRequest, user: string) => Answer | undefined;
+
 /** How often a patch without a resourceVersion is tried on a newer object (kube-apiserver's MaxRetryWhenPatchConflicts). */
 const MAX_PATCH_TRIES = 5;
 const RANDOM_NAME_CHARS = 5;
@@ -53,8 +56,7 @@ export class SimApiServer {
   readonly store = new Store();
   readonly #options: ServerOptions;
   #virtApi: VirtApiPorts | undefined;
-  /** Answers in the server's place: quota refusals and the like; undefined lets it go on. */
-  intercept: (request: ApiRequest, user: string) => Answer | undefined = () => undefined;
+  readonly interceptions = new Set<Interception>();
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -67,8 +69,10 @@ export class SimApiServer {
 
   /** Answers one request of `user`; only webhooks make it wait. */
   async handle(request: ApiRequest, user: string): Promise<Answer> {
-    const instead = this.intercept(request, user);
-    if (instead !== undefined) return instead;
+    for (const intercept of this.interceptions) {
+      const instead = intercept(request, user);
+      if (instead !== undefined) return instead;
+    }
     const verb = VERB_PATH.exec(request.path);
     if (verb !== null) return this.#verb(verb, request);
     const target = targetOf(request.path);

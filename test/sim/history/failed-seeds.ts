@@ -15,4 +15,8 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     seed: 20026,
     was: "a gap in contact, measured in fractions of a millisecond, made every later status of its VMs invalid",
   },
+  {
+    seed: 30280,
+    was: "two refusals of writes that overlapped in the simulation, one of which was never taken back",
+  },
 ];

@@ -2,6 +2,7 @@
 import { KUBEVIRT_API } from "../../../lab/kubevirt/names.ts";
 import { listIn, objectIn, textOf } from "../api/json.ts";
 import { resourceNamed } from "../api/resources.ts";
+import type { Interception } from "../api/server.ts";
 import { failure } from "../api/stored.ts";
 import { type LeaseObject } from "../kubernetes/controller-ports.ts";
 import { ADMIN, createVM } from "./install.ts";
@@ -192,15 +193,12 @@ function evictAll(world: World, node: string): void {
 }
 
 function refuseWrites(world: World, plural: string, status: number): Undo {
-  const before = world.server.intercept;
-  const refuses: typeof before = (request, user) =>
+  const refusal: Interception = (request, user) =>
     user.startsWith(HOLDFAST_USER) && request.method !== "GET" && request.path.includes(`/${plural}`)
       ? failure(status, "", status === 403 ? "exceeded quota" : "the server is not able to take this now")
       : undefined;
-  world.server.intercept = refuses;
-  return () => {
-    if (world.server.intercept === refuses) world.server.intercept = before;
-  };
+  world.server.interceptions.add(refusal);
+  return () => world.server.interceptions.delete(refusal);
 }
 
 type VMAct = Extract<Act, { readonly vm: string }>;
