@@ -15,6 +15,16 @@ export type KubeconfigSource =
   | { readonly kind: "inCluster" }
   | { readonly kind: "default"; readonly path: string };
 
+/** Where the address of one network of a node comes from. */
+type ProbeAddress = { readonly kind: "InternalIP" } | { readonly kind: "annotation"; readonly key: string };
+
+interface ProbeConfig {
+  readonly method: "tcp" | "https";
+  readonly port: number;
+  readonly addresses: readonly ProbeAddress[];
+  readonly periodMs: number;
+}
+
 export type LogLevel = SettingValues["log-level"];
 export type LogFormat = SettingValues["log-format"];
 
@@ -35,6 +45,8 @@ export interface Config {
     };
   };
   readonly policy: DecisionPolicy;
+  /** How nodes are probed directly; undefined: not at all. */
+  readonly probe: ProbeConfig | undefined;
   /** Decide and report, never act. */
   readonly dryRun: boolean;
   /** Decisions kept for replay. */
@@ -104,6 +116,7 @@ function configOf(values: SettingValues, kubeconfig: KubeconfigSource, world: Co
       },
     },
     policy: policyOf(values),
+    probe: probeOf(values),
     dryRun: values["dry-run"],
     decisionRecords: values["decision-records"],
   };
@@ -119,6 +132,8 @@ function policyOf(values: SettingValues): DecisionPolicy {
     nodeSuspectAfterMs: values["node-suspect-after"],
     nodeLostAfterMs: values["node-lost-after"],
     heartbeatTrustMs: values["heartbeat-trust"],
+    onIsolated: values["on-isolated"],
+    isolatedGraceMs: values["isolated-grace"],
     stormMaxLost: values["storm-max-lost-nodes"],
     maxConcurrentFencings: values["max-concurrent-fencings"],
     maxRestartsInFlight: values["max-restarts-in-flight"],
@@ -128,6 +143,19 @@ function policyOf(values: SettingValues): DecisionPolicy {
     migrationBackoffMs: values["migration-backoff"],
     migrationUnschedulableTimeoutSeconds: Math.round(values["migration-unschedulable-timeout"] / 1000),
   };
+}
+
+function probeOf(values: SettingValues): ProbeConfig | undefined {
+  const method = values["probe-method"];
+  if (method === "off") return undefined;
+  const written = new Set(values["probe-addresses"].split(","));
+  const addresses = [...written].map(
+    (source): ProbeAddress =>
+      source === "InternalIP"
+        ? { kind: "InternalIP" }
+        : { kind: "annotation", key: source.slice("annotation:".length) },
+  );
+  return { method, port: values["probe-at"], addresses, periodMs: values["probe-period"] };
 }
 
 const NO_KUBECONFIG =

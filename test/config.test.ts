@@ -60,10 +60,27 @@ describe("defaults", () => {
         maxConcurrentMigrations: undefined,
         migrationBackoffMs: 5_000,
         migrationUnschedulableTimeoutSeconds: 60,
+        onIsolated: "hold",
+        isolatedGraceMs: 300_000,
       },
+      probe: { method: "https", port: 10_250, addresses: [{ kind: "InternalIP" }], periodMs: 60_000 },
       dryRun: false,
       decisionRecords: 20,
     });
+  });
+});
+
+describe("probes", () => {
+  it("take the addresses of several networks, each once, or are off", () => {
+    const addresses = "--probe-addresses=InternalIP,annotation:example.com/storage-ip,InternalIP";
+    expect(configOf(read([addresses, "--probe-at=22", "--probe-method=tcp"])).probe).toEqual({
+      method: "tcp",
+      port: 22,
+      addresses: [{ kind: "InternalIP" }, { kind: "annotation", key: "example.com/storage-ip" }],
+      periodMs: 60_000,
+    });
+    expect(configOf(read(["--probe-method=off"])).probe).toBeUndefined();
+    expect(problemsOf(read(["--probe-addresses=ExternalIP"]))).toHaveLength(1);
   });
 });
 

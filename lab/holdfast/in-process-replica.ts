@@ -4,6 +4,7 @@ import type { OpenDevice } from "../../src/act/open-device.ts";
 import type { ApiTransport } from "../../src/kube/transport.ts";
 import type { Clock } from "../../src/model/clock.ts";
 import type { DecisionPolicy } from "../../src/model/decision-policy.ts";
+import type { ProbeSettings } from "../../src/observe/node-prober.ts";
 import { Operator, type OperatorObserver } from "../../src/run/operator.ts";
 import { createRealClock } from "../../src/run/real-clock.ts";
 import { defaultPolicy } from "../../src/config.ts";
@@ -22,6 +23,8 @@ export interface ReplicaOptions {
   readonly clock?: Clock;
   /** How fence devices are opened; the real ones unless said. */
   readonly openDevice?: OpenDevice;
+  /** Whether and how nodes are probed directly; not at all unless said. */
+  readonly probe?: ProbeSettings;
   readonly log?: (level: "info" | "warn", message: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -51,6 +54,7 @@ export function startReplica(controlPlane: ControlPlane, options: ReplicaOptions
     policy: { ...LAB_POLICY, ...options.policy },
     dryRun: false,
     ...(options.observer === undefined ? {} : { observer: options.observer }),
+    ...(options.probe === undefined ? {} : { probe: options.probe }),
     ...(options.openDevice === undefined ? {} : { openDevice: options.openDevice }),
     onBug: (error) => {
       throw error;

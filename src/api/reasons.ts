@@ -65,6 +65,7 @@ export const REFUSAL_REASONS = [
   "StormHold",
   "FencingDisarmed",
   "NodeIsolated",
+  "NodeDegraded",
   "LastHealthyNode",
   "LeaderBlind",
   "ProofContradicted",

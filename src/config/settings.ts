@@ -134,6 +134,56 @@ const detection = {
   ),
 };
 
+const probing = {
+  "probe-method": choiceSetting(["https", "tcp", "off"], {
+    group: "Detection",
+    help: "How nodes are probed directly, beside the API server. An answer of a node whose Lease is silent makes it isolated and not lost; silence counts only on a network that has answered before. https goes through a handshake, which keeps kubelets from logging errors.",
+    default: "https",
+  }),
+  "probe-at": countSetting(
+    { min: 1, max: 65_535 },
+    {
+      group: "Detection",
+      help: "The port that is probed; the default is the kubelet's.",
+      default: { text: "10250" },
+    },
+  ),
+  "probe-addresses": textSetting(
+    {
+      pattern: /^(?:InternalIP|annotation:[^\s,]{1,317})(?:,(?:InternalIP|annotation:[^\s,]{1,317})){0,7}$/,
+      allowed: "up to 8 of InternalIP and annotation:KEY, separated by commas",
+      placeholder: "SOURCES",
+    },
+    {
+      group: "Detection",
+      help: "Where the addresses of a node's networks come from: its InternalIP, or an annotation of the Node that holds an IP address. Each is probed by itself.",
+      default: { text: "InternalIP" },
+      example: "InternalIP,annotation:example.com/storage-ip",
+    },
+  ),
+  "probe-period": durationSetting(
+    { minMs: 5 * SECOND, maxMs: HOUR },
+    {
+      group: "Detection",
+      help: "How often a node is probed while it is healthy; a node that is not, is probed every 2s.",
+      default: "1m",
+    },
+  ),
+  "on-isolated": choiceSetting(["hold", "fence"], {
+    group: "Fencing",
+    help: "What is done about a node whose kubelet is silent while virt-handler is heard or its host answers a probe. hold: nothing, since its guests may be running. fence: it is powered off, with whatever still runs there, and its VMs are restarted elsewhere.",
+    default: "hold",
+  }),
+  "isolated-grace": durationSetting(
+    { minMs: SECOND, maxMs: HOUR },
+    {
+      group: "Fencing",
+      help: "With on-isolated=fence: how long the Lease of an isolated node must have been silent before it is fenced.",
+      default: "5m",
+    },
+  ),
+};
+
 const fencing = {
   "max-concurrent-fencings": countSetting(
     { min: 1, max: 100 },
@@ -248,6 +298,7 @@ export const SETTINGS = {
   ...connection,
   ...leaderElection,
   ...detection,
+  ...probing,
   ...fencing,
   ...pacing,
   ...safety,

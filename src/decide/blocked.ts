@@ -51,7 +51,7 @@ const TEXT: Partial<Record<RefusalReason, (node: string, turn: Turn) => string>>
     return `${node} is not fenced${disarm === undefined ? "" : `: ${disarmMessage(disarm)}`}`;
   },
   NodeIsolated: (node) =>
-    `the kubelet of ${node} is silent but virt-handler is heard, so the VM may be running: not fenced`,
+    `the kubelet of ${node} is silent but virt-handler is heard or its host answers, so the VM may be running: not fenced`,
   ProofContradicted: (node) =>
     `${node} was proven off and is heard all the same: its fence device cannot be trusted, so nothing is released`,
 };

@@ -31,11 +31,13 @@ export function decideFencings(turn: Turn): void {
   decideReleases(turn, releasing);
   for (const lost of lostNodes(turn)) consider(turn, lost);
   for (const [node, verdict] of turn.verdicts) {
+    if (verdict.kind === "healthy" && verdict.degraded !== undefined)
+      turn.plan.refuse(`node/${node}`, "NodeDegraded", `${node}: ${verdict.degraded}`);
     if (verdict.kind !== "isolated" || protectedOn(turn, node).length === 0) continue;
     turn.plan.refuse(
       `node/${node}`,
       "NodeIsolated",
-      `the kubelet of ${node} is silent but virt-handler is heard, so its VMs may be running: not fenced`,
+      `the kubelet of ${node} is silent but virt-handler is heard or its host answers, so its VMs may be running: not fenced`,
     );
   }
 }

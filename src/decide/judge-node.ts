@@ -5,7 +5,9 @@ import type { DecisionPolicy } from "../model/decision-policy.ts";
 import type { FencingFact } from "../model/fencing.ts";
 import type { NodeFact, Signal } from "../model/node.ts";
 import type { NodeVerdict, PathSilence } from "../model/node-verdict.ts";
+import { type PathProbe, probeStateOf, SILENT_AFTER_FAILURES } from "../model/probe.ts";
 import type { Snapshot } from "../model/snapshot.ts";
+import { type LeaseState, type Paths, rowFor } from "./isolation-matrix.ts";
 import { wallMsOf } from "./text.ts";
 import type { PlanDraft } from "./turn.ts";
 
@@ -42,42 +44,81 @@ export function judgeNodes(
 export function judgeNode(judging: Judging, node: NodeFact, fencing: FencingFact | undefined): NodeVerdict {
   if (fencing?.status.proof !== undefined) return judgeFenced(judging, node, fencing);
   const lease = judging.snapshot.leases.get(node.name);
-  if (lease === undefined) {
-    if (node.ready === "Unknown")
-      return { kind: "lost", silence: { leaseMs: undefined, heartbeatMs: undefined } };
-    if (node.ready === undefined) return { kind: "unknown", why: "no kubelet has ever reported this node" };
-    return { kind: "healthy" };
-  }
-  return judgeBySilence(judging, node, lease.renewal);
+  return judgeByPaths(judging, node, lease?.renewal);
 }
 
-function judgeBySilence(judging: Judging, node: NodeFact, renewal: Signal): NodeVerdict {
+/** An answer to a probe counts for this long: a node that is not healthy is probed every 2 s. */
+const PROBE_TRUST_MS = 10_000;
+
+function judgeByPaths(judging: Judging, node: NodeFact, renewal: Signal | undefined): NodeVerdict {
+  const { snapshot, policy, nowMs, plan } = judging;
+  const lease = leaseState(judging, node, renewal);
+  const quiet = lease !== "renewed" && !(lease === "none" && node.ready === "True");
+  const probes = snapshot.probes.get(node.name);
+  const paths: Paths = {
+    lease,
+    ready: node.ready ?? "never",
+    heartbeat:
+      lease === "silent" && renewal !== undefined && heartbeatIsAlive(node.heartbeat, renewal, judging)
+        ? "heard"
+        : "silent",
+    probe: probes === undefined ? "unknown" : probeStateOf(probes, nowMs, quiet ? PROBE_TRUST_MS : undefined),
+  };
+  const { means, because } = rowFor(paths);
+  if (means === "healthy") return { kind: "healthy" };
+  if (means === "degraded") return { kind: "healthy", degraded: silentNetworks(probes) };
+  if (means === "unknown") return { kind: "unknown", why: because };
+  const silence = silenceOf(judging, node, renewal);
+  if (means !== "isolated") return { kind: means, silence };
+  if (paths.heartbeat === "heard") plan.lookAgain(node.heartbeat.changedAtMs + policy.heartbeatTrustMs);
+  if (silence.probeMs !== undefined)
+    plan.lookAgain(nowMs + Math.max(1_000, PROBE_TRUST_MS - silence.probeMs));
+  if (policy.onIsolated === "fence" && silence.leaseMs !== undefined) {
+    if (silence.leaseMs >= policy.isolatedGraceMs) return { kind: "lost", silence };
+    plan.lookAgain(nowMs + policy.isolatedGraceMs - silence.leaseMs);
+  }
+  return { kind: "isolated", silence };
+}
+
+/** How the Lease stands, by silence that was witnessed; asks for what has to be read anew or looked at again. */
+function leaseState(judging: Judging, node: NodeFact, renewal: Signal | undefined): LeaseState {
+  if (renewal === undefined) return "none";
   const { snapshot, policy, nowMs, plan } = judging;
   const sinceMs = Math.max(renewal.changedAtMs, snapshot.contact.unbrokenSinceMs);
   const apparentMs = nowMs - sinceMs;
   if (apparentMs < policy.nodeSuspectAfterMs) {
     plan.lookAgain(sinceMs + policy.nodeSuspectAfterMs);
-    return { kind: "healthy" };
+    return "renewed";
   }
-  const silence: PathSilence = {
-    leaseMs: Math.max(0, snapshot.leaseAsOfMs(node.name) - sinceMs),
-    heartbeatMs: nowMs - node.heartbeat.changedAtMs,
-  };
   if (apparentMs < policy.nodeLostAfterMs) {
     plan.lookAgain(sinceMs + policy.nodeLostAfterMs);
-    return { kind: "suspect", silence };
+    return "late";
   }
-  if ((silence.leaseMs ?? 0) < policy.nodeLostAfterMs) {
-    // Nobody has told us of this silence yet: the stream may be stale. Ask etcd before believing it.
-    plan.add({ kind: "RefreshNode", node: node.name });
-    plan.lookAgain(nowMs + REFRESH_PERIOD_MS);
-    return { kind: "suspect", silence };
-  }
-  if (heartbeatIsAlive(node.heartbeat, renewal, judging)) {
-    plan.lookAgain(node.heartbeat.changedAtMs + policy.heartbeatTrustMs);
-    return { kind: "isolated", silence };
-  }
-  return { kind: "lost", silence };
+  if (snapshot.leaseAsOfMs(node.name) - sinceMs >= policy.nodeLostAfterMs) return "silent";
+  // Nobody has told us of this silence yet: the stream may be stale. Ask etcd before believing it.
+  plan.add({ kind: "RefreshNode", node: node.name });
+  plan.lookAgain(nowMs + REFRESH_PERIOD_MS);
+  return "late";
+}
+
+function silenceOf({ snapshot, nowMs }: Judging, node: NodeFact, renewal: Signal | undefined): PathSilence {
+  if (renewal === undefined) return { leaseMs: undefined, heartbeatMs: undefined };
+  const sinceMs = Math.max(renewal.changedAtMs, snapshot.contact.unbrokenSinceMs);
+  const answeredAtMs = Math.max(
+    ...(snapshot.probes.get(node.name) ?? []).map((path) => path.answeredAtMs ?? Number.NEGATIVE_INFINITY),
+  );
+  return {
+    leaseMs: Math.max(0, snapshot.leaseAsOfMs(node.name) - sinceMs),
+    heartbeatMs: nowMs - node.heartbeat.changedAtMs,
+    ...(Number.isFinite(answeredAtMs) ? { probeMs: nowMs - answeredAtMs } : {}),
+  };
+}
+
+function silentNetworks(probes: readonly PathProbe[] = []): string {
+  const silent = probes.filter(
+    (path) => path.answeredAtMs !== undefined && path.failures >= SILENT_AFTER_FAILURES,
+  );
+  return `no answer to probes on ${silent.map(({ network }) => network).join(", ")} (${silent.length} of ${probes.length} networks)`;
 }
 
 function heartbeatIsAlive(heartbeat: Signal, renewal: Signal, judging: Judging): boolean {

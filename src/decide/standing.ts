@@ -142,7 +142,7 @@ function judgeAvailable({ turn, vm, vmi }: Subject, failover: FailoverRecord | u
     return judgement(
       "Unknown",
       "NodeIsolated",
-      `the kubelet of ${nodeName ?? ""} is silent while virt-handler is heard: it may be running`,
+      `the kubelet of ${nodeName ?? ""} is silent while virt-handler is heard or its host answers: it may be running`,
     );
   }
   // What has been taken for lost stays so until it is known how it ended, whatever its VMI still says.

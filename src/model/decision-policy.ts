@@ -10,6 +10,9 @@ export interface DecisionPolicy {
   readonly nodeLostAfterMs: number;
   /** virt-handler's heartbeat counts as alive for this long after a change that came later than the Lease's last. */
   readonly heartbeatTrustMs: number;
+  /** What is done about an isolated node: nothing, or after a while what is done about a lost one. */
+  readonly onIsolated: "hold" | "fence";
+  readonly isolatedGraceMs: number;
   /** More lost, unproven nodes than this at once: hold, and only read power states. */
   readonly stormMaxLost: NodeLimit;
   readonly maxConcurrentFencings: number;

@@ -36,6 +36,8 @@ export interface NodeFact {
   /** Monotonic time at which `placement` last changed. */
   readonly placementChangedAtMs: number;
   readonly annotations: Readonly<Record<string, string>>;
+  /** The first address of type InternalIP. */
+  readonly internalIP?: string;
   /** The annotation `kubevirt.io/heartbeat`, refreshed by virt-handler every 60 to 132 s. */
   readonly heartbeat: Signal;
 }

@@ -4,6 +4,7 @@ import type { Instant } from "./clock.ts";
 import type { DisarmFact } from "./disarm.ts";
 import type { FencingFact, FencingTopologyFact } from "./fencing.ts";
 import type { NodeFact, NodeLeaseFact, NodePlacement } from "./node.ts";
+import type { PathProbe } from "./probe.ts";
 import type { OptInPolicyFact, ProtectionFact } from "./protection.ts";
 import type { KubeVirtConfig, LauncherPodFact, MigrationFact, VMFact, VMIFact } from "./virtual-machine.ts";
 
@@ -77,6 +78,8 @@ export interface Snapshot {
   readonly nodes: ReadonlyMap<string, NodeFact>;
   /** The kubelets' Leases by the name of the node. */
   readonly leases: { get(node: string): NodeLeaseFact | undefined };
+  /** What direct probes have found, by the name of the node; undefined where it is not probed. */
+  readonly probes: { get(node: string): readonly PathProbe[] | undefined };
   /** Monotonic time of the newest word on one node's Lease: the stream's, or a fresh read's. */
   readonly leaseAsOfMs: (node: string) => number;
   readonly vms: ReadonlyMap<string, VMFact>;

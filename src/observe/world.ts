@@ -11,6 +11,8 @@ import { Contact, CONTACT_GAP_MS } from "./contact.ts";
 import { Indexes } from "./indexes.ts";
 import { ObservationGaps } from "./observation-gaps.ts";
 import { disarmedBy } from "./standing-disarms.ts";
+import { NodeProber, type ProbeSettings } from "./node-prober.ts";
+import { type ProbeConnection, probeConnection } from "./probe-connection.ts";
 import { createReflectors, type Listeners, NODE_LEASE_NAMESPACE, type Reflectors } from "./sources.ts";
 
 export interface WorldOptions {
@@ -19,6 +21,10 @@ export interface WorldOptions {
   readonly random: Random;
   /** Something a decision may depend on has changed. Called often; the turn decides when to look. */
   readonly onChange: () => void;
+  /** Whether and how nodes are probed directly; left out: not at all. */
+  readonly probe?: ProbeSettings;
+  /** How a probe is made; the real connection unless said. */
+  readonly probeConnection?: ProbeConnection;
   /** A migration that we asked for has just ended. */
   readonly onMigrationEnded?: (migration: MigrationFact) => void;
   /** An attempt to fence a node has just ended. */
@@ -59,6 +65,7 @@ export class World {
   #syncedSinceMs: number | undefined;
   readonly #indexes = new Indexes();
   readonly #reflectors: Reflectors;
+  readonly #prober: NodeProber | undefined;
   #attended: ReadonlySet<string> = new Set();
   #rulesChanged = true;
   #everythingChanged = true;
@@ -78,6 +85,15 @@ export class World {
       ...options,
       listeners: this.#listeners(),
       onContact: () => this.heard(),
+    });
+    if (options.probe === undefined) return;
+    this.#prober = new NodeProber({
+      clock: options.clock,
+      random: options.random,
+      settings: options.probe,
+      probe: options.probeConnection ?? probeConnection,
+      nodes: () => this.#reflectors.nodes.store.values(),
+      onChange: options.onChange,
     });
   }
 
@@ -131,6 +147,16 @@ export class World {
   /** Nodes whose next sign of life is to be acted on at once; of all others it only postpones a judgement. */
   attend(nodes: ReadonlySet<string>): void {
     this.#attended = nodes;
+    this.#prober?.attend(nodes);
+  }
+
+  /** Begins to probe nodes, where that is wanted: only who leads needs to know. */
+  startProbing(): void {
+    this.#prober?.start();
+  }
+
+  stopProbing(): void {
+    this.#prober?.stop();
   }
 
   /** The world as it is now; takes the changes since the last snapshot. `last` is what the last turn concluded. */
@@ -150,6 +176,7 @@ export class World {
       unobserved: this.#gaps.spans,
       nodes: r.nodes.store,
       leases: { get: (node) => r.leases.store.get(leaseKeyOf(node)) },
+      probes: { get: (node) => this.#prober?.get(node) },
       leaseAsOfMs: (node) => r.leases.objectAsOfMs(leaseKeyOf(node)) ?? 0,
       vms: r.virtualMachines.store,
       vmis: r.virtualMachineInstances.store,

@@ -12,6 +12,7 @@ import type { FencingAttempt } from "../model/fencing.ts";
 import type { Plan, Step } from "../model/plan.ts";
 import type { OutageRecord } from "../model/protection.ts";
 import type { MigrationFact } from "../model/virtual-machine.ts";
+import type { ProbeSettings } from "../observe/node-prober.ts";
 import { World } from "../observe/world.ts";
 import type { DecisionRing } from "./decision-ring.ts";
 import type { ElectionTimings } from "./election-timings.ts";
@@ -65,6 +66,8 @@ export interface OperatorOptions {
   /** An exception out of our own code: the process must not go on. */
   readonly onBug: (error: unknown) => void;
   readonly openDevice?: OpenDevice;
+  /** Whether and how nodes are probed directly; left out: not at all. */
+  readonly probe?: ProbeSettings | undefined;
 }
 
 const FIELD_MANAGER = "holdfast";
@@ -88,6 +91,7 @@ export class Operator {
       transport,
       clock,
       random,
+      ...(options.probe === undefined ? {} : { probe: options.probe }),
       onChange: () => this.turns.wake(),
       onMigrationEnded: (migration) => {
         if (this.leading) options.observer?.onMigrationEnded?.(migration);
@@ -154,12 +158,14 @@ export class Operator {
     this.#options.log.info({ epoch: leadership.epoch }, "leading");
     this.#term = new Term(this.#options, this.world, leadership, () => this.turns.wake());
     this.#options.observer?.onLeading?.(leadership.epoch);
+    this.world.startProbing();
     this.turns.start();
   }
 
   #stopLeading(why: string): void {
     this.#options.log.warn({ why }, "no longer leading");
     this.turns.stop();
+    this.world.stopProbing();
     this.#term = undefined;
     this.#options.observer?.onLost?.(why);
   }

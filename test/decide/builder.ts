@@ -12,6 +12,7 @@ import type {
 import type { DisarmFact } from "../../src/model/disarm.ts";
 import type { NodeFact, NodeLeaseFact, Taint } from "../../src/model/node.ts";
 import { OUR_TAINT_VALUE, OUT_OF_SERVICE_TAINT } from "../../src/model/node.ts";
+import type { PathProbe } from "../../src/model/probe.ts";
 import type { Plan, Step } from "../../src/model/plan.ts";
 import type {
   FailoverRecord,
@@ -101,6 +102,7 @@ export class Cluster {
   readonly policies = new Map<string, OptInPolicyFact>();
   readonly topologies = new Map<string, FencingTopologyFact>();
   readonly fencings = new Map<string, FencingFact>();
+  readonly probes = new Map<string, readonly PathProbe[]>();
   readonly disarms = new Map<string, DisarmFact>();
   /** Labels by namespace. */
   readonly namespaces = new Map<string, Readonly<Record<string, string>>>([["ns", {}]]);
@@ -316,6 +318,20 @@ export class Cluster {
     );
   }
 
+  /** How the node answers direct probes, network by network: ago in milliseconds, or how. */
+  probed(node: string, ...networks: readonly ("answers" | "silent" | "never")[]): this {
+    this.probes.set(
+      node,
+      networks.map((state, i) => ({
+        network: i === 0 ? "InternalIP" : `example.com/net-${i}`,
+        answeredAtMs: state === "never" ? undefined : NOW_MS - (state === "answers" ? 1_000 : 60_000),
+        silentSinceMs: state === "answers" ? undefined : NOW_MS - 30_000,
+        failures: state === "answers" ? 0 : 5,
+      })),
+    );
+    return this;
+  }
+
   /** A FencingDisarm for all nodes that ends in an hour and is in force. */
   disarm(name: string, change: Partial<DisarmFact> = {}): this {
     this.disarms.set(name, {
@@ -357,6 +373,7 @@ export class Cluster {
       sources: Object.fromEntries(this.sources) as Snapshot["sources"],
       nodes: this.nodes,
       leases: this.leases,
+      probes: this.probes,
       leaseAsOfMs: () => leases?.asOfMs ?? 0,
       vms: this.vms,
       vmis: this.vmis,

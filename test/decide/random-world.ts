@@ -347,6 +347,9 @@ export function drawCluster(draw: Draw): Cluster {
   for (const name of NODES) if (draw.chance(name === "n1" ? 2 : 4)) drawFencing(draw, cluster, name);
   for (const name of VMS) if (!draw.chance(4)) drawVM(draw, cluster, name);
   if (draw.chance(3)) cluster.policies.set("all", drawPolicy(draw));
+  for (const name of NODES)
+    if (draw.chance(5))
+      cluster.probed(name, draw.pick("answers", "silent", "never"), draw.pick("never", "answers", "silent"));
   if (draw.chance(6)) drawDisarm(draw, cluster);
   if (draw.chance(8)) cluster.contactSinceMs = NOW_MS - draw.pick(0, 5_000, 30_000);
   if (draw.chance(8))

@@ -94,6 +94,7 @@ const situations: readonly Cluster[] = [
   cordonedWith({ vmi: { liveMigratable: NOT_MIGRATABLE } }),
   cordonedWith({ vmi: { liveMigratable: NOT_MIGRATABLE }, protection: { evacuation: orRestart() } }),
   threeNodes().vm("a", on).migration("a"),
+  threeNodes().probed("n1", "answers", "silent"),
   threeNodes().node("n2", LOST).node("n3", LOST).fencing("n1", {}, { requested: true }),
   deaf(threeNodes().fencing("n1", {}, { requested: true })),
   threeNodes().node("n1", LOST).vm("a", on).disarm("work"),

@@ -27,6 +27,7 @@ const nodeObject = z.object({
   status: z
     .object({
       nodeInfo: z.object({ bootID: z.string().optional() }).optional(),
+      addresses: z.array(z.object({ type: z.string(), address: z.string() })).nullish(),
       conditions: z.array(z.object({ type: z.string(), status: z.string() })).nullish(),
     })
     .optional(),
@@ -45,6 +46,7 @@ export function readNode(raw: unknown, context: ReadingContext<NodeFact>): Readi
       unschedulable: node.spec?.unschedulable === true,
       ready: ready === "True",
     });
+    const internalIP = node.status?.addresses?.find(({ type }) => type === "InternalIP")?.address;
     const bootID = node.status?.nodeInfo?.bootID;
     return {
       name: node.metadata.name,
@@ -57,6 +59,7 @@ export function readNode(raw: unknown, context: ReadingContext<NodeFact>): Readi
           ? previous.placementChangedAtMs
           : context.seenAtMs,
       annotations,
+      ...(internalIP === undefined ? {} : { internalIP }),
       heartbeat: signal(previous?.heartbeat, annotations[HEARTBEAT_ANNOTATION], context.seenAtMs),
     };
   });
