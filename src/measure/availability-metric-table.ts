@@ -49,10 +49,16 @@ export const AVAILABILITY_METRICS = {
     help: "1 while a protected VM is up, 0 while it is down, planned or not; absent while nobody can tell. Told by the leader.",
     labels: vm,
   },
+  vmUnplannedOutage: {
+    type: "gauge",
+    name: "holdfast_vm_unplanned_outage_seconds",
+    help: "How long the unplanned outage under way has lasted; absent where there is none.",
+    labels: vm,
+  },
   vmProtected: {
     type: "gauge",
     name: "holdfast_vm_protected",
-    help: "1 where a VM would come back by itself if its node were lost now, else 0. Told by the leader.",
+    help: "1 where a VM would come back by itself if its node were lost now, else 0; absent where failover is switched off.",
     labels: vm,
   },
   vmAvailability: {

@@ -80,6 +80,7 @@ export class AvailabilityMetrics {
   }
 
   #resetVMs(): void {
+    this.#metrics.vmUnplannedOutage.reset();
     const { vmUp, vmProtected, vmAvailability, vmObjective, vmBudgetRemaining, vmBudgetBurnt } =
       this.#metrics;
     for (const gauge of [vmUp, vmProtected, vmAvailability, vmObjective, vmBudgetRemaining, vmBudgetBurnt])
@@ -95,7 +96,11 @@ export class AvailabilityMetrics {
     if (account === undefined) return;
     const up = stateOf(account);
     if (up !== "unobserved") this.#metrics.vmUp.set(labels, up === "up" ? 1 : 0);
-    this.#metrics.vmProtected.set(labels, isTrue(protection, "Protected") ? 1 : 0);
+    const { open } = account;
+    if (open?.class === "Unplanned")
+      this.#metrics.vmUnplannedOutage.set(labels, Math.max(0, now.now.wallMs - wallMsOf(open.since)) / 1000);
+    if (protection.failover.enabled)
+      this.#metrics.vmProtected.set(labels, isTrue(protection, "Protected") ? 1 : 0);
     if (figures.availability !== undefined) this.#metrics.vmAvailability.set(labels, figures.availability);
     const { budget } = figures;
     if (rule.objective === undefined || budget === undefined) return;

@@ -8,6 +8,7 @@ Served at \`/metrics\` by every replica, in Prometheus' text format. This page i
 
 - Every replica tells of itself (leadership, queues, requests, sources). Only the leader tells of VMs, nodes and fencings; of a stand-by these series are absent or 0. Aggregate with \`max without (instance, pod)\`, as the rules in \`deploy/prometheus/\` do.
 - Counters about outages come from the accounts in the HAVirtualMachines' statuses, so that they survive restarts and changes of leader. Histograms are kept by each process.
+- Scrape with \`honor_labels: true\` (\`honorLabels: true\` in a ServiceMonitor's endpoint), for the label \`namespace\` is the VM's and not the pod's.
 - Histograms are classic ones: the client library has no native histograms.
 - Series are bounded: at most 10000 VMs have series of their own, six each where an SLO is promised and three where not; at most 500 namespaces are told apart. 10000 VMs with SLOs in 50 namespaces make about 60300 series (measured by \`test/measure/availability-metrics.test.ts\`).
 - Time in which no replica watched is in no ratio: it is neither up nor down.
