@@ -7,7 +7,7 @@ import { helpText } from "./config/describe-settings.ts";
 import { type Environment, readSettings } from "./config/read-settings.ts";
 import type { ListenAddress } from "./config/setting.ts";
 import type { SettingValues } from "./config/settings.ts";
-import type { DecisionPolicy } from "./model/decision-policy.ts";
+import type { DecisionPolicy, ReadinessPace } from "./model/decision-policy.ts";
 
 /** Where the credentials come from. `default`: what client-node's `loadFromDefault` finds (KUBECONFIG, `~/.kube/config`). */
 export type KubeconfigSource =
@@ -47,6 +47,7 @@ export interface Config {
   readonly policy: DecisionPolicy;
   /** How nodes are probed directly; undefined: not at all. */
   readonly probe: ProbeConfig | undefined;
+  readonly readiness: ReadinessPace;
   /** Decide and report, never act. */
   readonly dryRun: boolean;
   /** Decisions kept for replay. */
@@ -117,6 +118,7 @@ function configOf(values: SettingValues, kubeconfig: KubeconfigSource, world: Co
     },
     policy: policyOf(values),
     probe: probeOf(values),
+    readiness: readinessOf(values),
     dryRun: values["dry-run"],
     decisionRecords: values["decision-records"],
   };
@@ -125,6 +127,18 @@ function configOf(values: SettingValues, kubeconfig: KubeconfigSource, world: Co
 /** The policy that a process without any flag or variable decides by; for tests and the lab. */
 export function defaultPolicy(): DecisionPolicy {
   return policyOf(readSettings([], {}).values);
+}
+
+/** The pace of readiness checks without any flag or variable; for tests and the lab. */
+export function defaultReadiness(): ReadinessPace {
+  return readinessOf(readSettings([], {}).values);
+}
+
+function readinessOf(values: SettingValues): ReadinessPace {
+  return {
+    intervalMs: values["fencing-check-interval"],
+    maxConcurrent: values["fencing-check-concurrency"],
+  };
 }
 
 function policyOf(values: SettingValues): DecisionPolicy {

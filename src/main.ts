@@ -150,6 +150,8 @@ function scraped(operator: Operator, nowMs: number) {
     epoch: operator.election.state().epoch,
     sources: operator.world.sources(),
     fencings: operator.world.reflectors.fencings.store.values(),
+    nodes: operator.world.reflectors.nodes.store.values(),
+    checked: operator.checkedLevels(),
     nowMs,
   };
 }

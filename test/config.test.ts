@@ -64,6 +64,7 @@ describe("defaults", () => {
         isolatedGraceMs: 300_000,
       },
       probe: { method: "https", port: 10_250, addresses: [{ kind: "InternalIP" }], periodMs: 60_000 },
+      readiness: { intervalMs: 300_000, maxConcurrent: 8 },
       dryRun: false,
       decisionRecords: 20,
     });

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
 import { findDrift } from "../charts/generate.ts";
-import { CONDITION_REASONS, EVENT_REASONS, REFUSAL_REASONS } from "../src/api/reasons.ts";
+import { CONDITION_REASONS, EVENT_REASONS, READINESS_REASONS, REFUSAL_REASONS } from "../src/api/reasons.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], {
@@ -112,7 +112,7 @@ describe("docs and code", () => {
   const documented = [...page.matchAll(/^\| `([A-Za-z]+)` \|/gm)].map((match) => match[1]);
 
   it("docs/reasons.md explains every reason, and none that is not given", () => {
-    const given = [...CONDITION_REASONS, ...EVENT_REASONS, ...REFUSAL_REASONS];
+    const given = [...CONDITION_REASONS, ...EVENT_REASONS, ...REFUSAL_REASONS, ...READINESS_REASONS];
     expect(new Set(documented)).toEqual(new Set(given));
   });
 

@@ -3,11 +3,11 @@ import { createHttpTransport } from "../../src/kube/http-transport.ts";
 import type { OpenDevice } from "../../src/act/open-device.ts";
 import type { ApiTransport } from "../../src/kube/transport.ts";
 import type { Clock } from "../../src/model/clock.ts";
-import type { DecisionPolicy } from "../../src/model/decision-policy.ts";
 import type { ProbeSettings } from "../../src/observe/node-prober.ts";
+import type { DecisionPolicy, ReadinessPace } from "../../src/model/decision-policy.ts";
 import { Operator, type OperatorObserver } from "../../src/run/operator.ts";
 import { createRealClock } from "../../src/run/real-clock.ts";
-import { defaultPolicy } from "../../src/config.ts";
+import { defaultPolicy, defaultReadiness } from "../../src/config.ts";
 import type { ElectionTimings } from "../../src/run/election-timings.ts";
 import type { ControlPlane } from "../control-plane/start.ts";
 import { HOLDFAST_IDENTITY, HOLDFAST_NAMESPACE } from "./install.ts";
@@ -15,6 +15,7 @@ import { HOLDFAST_IDENTITY, HOLDFAST_NAMESPACE } from "./install.ts";
 export interface ReplicaOptions {
   readonly name: string;
   readonly policy?: Partial<DecisionPolicy>;
+  readonly readiness?: Partial<ReadinessPace>;
   readonly timings?: ElectionTimings;
   readonly observer?: OperatorObserver;
   /** Stands between the replica and the API server. */
@@ -52,6 +53,7 @@ export function startReplica(controlPlane: ControlPlane, options: ReplicaOptions
     identity: options.name,
     timings: options.timings ?? LAB_TIMINGS,
     policy: { ...LAB_POLICY, ...options.policy },
+    readiness: { ...defaultReadiness(), ...options.readiness },
     dryRun: false,
     ...(options.observer === undefined ? {} : { observer: options.observer }),
     ...(options.probe === undefined ? {} : { probe: options.probe }),

@@ -29,7 +29,7 @@ export type DeviceAccess =
 
 /** What readies a level for use on one node. */
 export interface AccessSource extends SecretSource {
-  readonly nodes: FreshNodes;
+  readonly nodes: Pick<FreshNodes, "read">;
 }
 
 export interface ReadiedAccess {
@@ -77,7 +77,8 @@ export function wrongSystem(identity: SystemIdentity, node: FreshNode): string |
   return `the device speaks of system UUID ${identity.uuid}, while ${node.name} reports ${node.systemUUID}: the address leads to another machine`;
 }
 
-function secretsOf(level: PowerMethod): readonly SecretRef[] {
+/** The Secrets that a level needs. */
+export function secretsOf(level: PowerMethod): readonly SecretRef[] {
   const refs = (settings: DeviceSettings): readonly (SecretRef | undefined)[] =>
     settings.method === "Redfish"
       ? [settings.redfish.credentialsSecret, settings.redfish.caSecret]

@@ -27,7 +27,7 @@ import {
 import { type Ledger, ledgerOf, olderThan, writeLedger } from "./fencing-ledger.ts";
 import type { FreshNode } from "./fresh-nodes.ts";
 import { timingsOf } from "./level-timings.ts";
-import { vouchesForOff } from "./off-voucher.ts";
+import { confirmAfterMs, whyDoubted } from "./off-voucher.ts";
 import { DONE, ended, outcomeOf, type PerformedStep } from "./outcome.ts";
 import { lookForIncarnation, lookForLife, lookForSilence, lookPatiently } from "./sign-of-life.ts";
 
@@ -111,13 +111,18 @@ async function tryDevice(
 ): Promise<Trial> {
   const { fencing, level } = step;
   let spared: string | undefined;
+  let doubt: string | undefined;
+  const waitMs = confirmAfterMs(target.node, level);
   const result = await powerOff(target.device, {
     clock: context.clock,
     deadlineMs: level.timeoutMs,
     signal: context.leadership.signal,
-    timings: timingsOf(level),
+    timings: { ...timingsOf(level), ...(waitMs === undefined ? {} : { confirmUnexplainedAfterMs: waitMs }) },
     wrongSystem: (identity) => wrongSystem(identity, target.node),
-    vouchesForOff: ({ identity }) => vouchesForOff(identity, { step, ...target }),
+    vouchesForOff: ({ identity }) => {
+      doubt = whyDoubted(identity, { step, ...target });
+      return doubt === undefined;
+    },
     beforeRequest: async () => {
       spared = step.mayPowerOff ? await whySpared(step, context) : "only the state was to be read";
       return spared === undefined;
@@ -128,7 +133,7 @@ async function tryDevice(
   });
   return result.outcome === "off"
     ? confirm(step, { result, label: target.device.label }, context)
-    : { kind: "ended", end: endWithoutProof(result, spared) };
+    : { kind: "ended", end: endWithoutProof(result, doubt ?? spared) };
 }
 
 /** Asked right before each request: whether the node lives after all, and whether somebody has disarmed fencing meanwhile. */
@@ -202,11 +207,11 @@ const END_OF: Readonly<Record<NotOffKind, AttemptEnd["outcome"]>> = {
   doubted: "Doubted",
 };
 
-function endWithoutProof(result: Exclude<PowerOffResult, OffResult>, spared: string | undefined): AttemptEnd {
-  const withdrawn = result.kind === "abandoned" && spared !== undefined;
+function endWithoutProof(result: Exclude<PowerOffResult, OffResult>, why: string | undefined): AttemptEnd {
+  const isOurs = result.kind === "abandoned" || result.kind === "doubted";
   return {
     outcome: END_OF[result.kind],
-    answer: withdrawn ? spared : result.message,
+    answer: isOurs && why !== undefined ? why : result.message,
     ...(result.lastState === undefined ? {} : { powerState: result.lastMixed ?? result.lastState }),
     seenOn: result.seenOn,
   };

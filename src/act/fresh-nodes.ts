@@ -1,6 +1,8 @@
 // Nodes as they are now and not as we last heard: what taint and release check before they touch anything.
 import { z } from "zod";
+import { nodeConditions, readReadiness } from "../api/fencing-readiness.ts";
 import type { Clock } from "../model/clock.ts";
+import type { LevelReadiness } from "../model/fencing-readiness.ts";
 import { type Caller, type Effect, send } from "./guarded-request.ts";
 import { nodePath } from "./resource-path.ts";
 
@@ -21,6 +23,7 @@ const node = z.object({
   status: z
     .object({
       nodeInfo: z.object({ bootID: z.string().optional(), systemUUID: z.string().optional() }).prefault({}),
+      conditions: nodeConditions,
     })
     .prefault({}),
 });
@@ -38,6 +41,8 @@ export interface FreshNode {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly taints: readonly FreshTaint[];
+  /** What stands on it of each level's readiness. */
+  readonly fencing: readonly LevelReadiness[];
 }
 
 interface Reading {
@@ -60,6 +65,7 @@ function parseFreshNode(raw: unknown): FreshNode | undefined {
     labels: metadata.labels,
     annotations: metadata.annotations,
     taints: spec.taints,
+    fencing: readReadiness(status.conditions),
   };
 }
 

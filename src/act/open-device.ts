@@ -5,17 +5,18 @@ import { AllOfDevice } from "./fence/all-of.ts";
 import { FenceAgentCatalog } from "./fence/fence-agent-catalog.ts";
 import { FenceAgentDevice } from "./fence/fence-agent.ts";
 import type { FenceDevice } from "./fence/fence-device.ts";
-import { RedfishService } from "./fence/redfish.ts";
+import { RedfishServices } from "./fence/redfish-services.ts";
 
 export type OpenDevice = (access: DeviceAccess, clock: Clock) => FenceDevice;
 
-/** Opens real devices. What the fence agents say of themselves is remembered from one opening to the next. */
+/** Opens real devices. What devices and agents say of themselves is remembered from one opening to the next. */
 export function createDeviceOpener(options: { readonly fenceAgentsDirectory?: string } = {}): OpenDevice {
+  const services = new RedfishServices();
   const catalog = new FenceAgentCatalog(options.fenceAgentsDirectory);
   const open: OpenDevice = (access, clock) => {
     switch (access.method) {
       case "Redfish":
-        return new RedfishService(access.redfish, { clock }).open();
+        return services.of(access.redfish, clock).open();
       case "FenceAgent":
         return new FenceAgentDevice(access.fenceAgent, { catalog, clock });
       case "AllOf":

@@ -37,7 +37,13 @@ const status = z
     coveredNodes: count()
       .meta({ description: "How many nodes would be fenced by this topology." })
       .exactOptional(),
-    conditions: conditions(["Accepted"]).exactOptional(),
+    readyNodes: count()
+      .meta({
+        description:
+          "How many of them every level could fence now, by the last checks. Left out while the first checks go on.",
+      })
+      .exactOptional(),
+    conditions: conditions(["Accepted", "Ready"]).exactOptional(),
   })
   .meta({ description: "What the topology has come to. Written by Holdfast." });
 
@@ -62,6 +68,12 @@ export const fencingTopology = defineKind({
       type: "string",
       jsonPath: ".spec.levels[0].name",
       description: "The level that is tried first.",
+    },
+    {
+      name: "Ready",
+      type: "string",
+      jsonPath: '.status.conditions[?(@.type=="Ready")].status',
+      description: "Whether every level could fence every node now, by the last checks.",
     },
     {
       name: "Accepted",

@@ -84,7 +84,7 @@ const attempt = z.object({
     ])
     .meta({
       description:
-        "How it ended. Started: it has not yet. PoweredOff and AlreadyOff: the node was read back as off. Remediated: the remediation gave its signal. StorageFenced: the storage was read back to refuse the node. StillOn: the device agreed, yet the node was read back as on. Refused: the device said no. Denied: wrong credentials. Unreachable: no connection. TimedOut: no answer in time. Misconfigured: the settings do not lead to a device. Abandoned: its leader went away before it knew. Doubted: the device said Off, but was never seen to say On of the node and does not identify it.",
+        "How it ended. Started: it has not yet. PoweredOff and AlreadyOff: the node was read back as off. Remediated: the remediation gave its signal. StorageFenced: the storage was read back to refuse the node. StillOn: the device agreed, yet the node was read back as on. Refused: the device said no. Denied: wrong credentials. Unreachable: no connection. TimedOut: no answer in time. Misconfigured: the settings do not lead to a device. Abandoned: its leader went away before it knew. Doubted: the device said Off already, and nothing vouches for its word.",
     }),
   answer: text(MAX_DETAIL_LENGTH).meta({ description: "What the device said, in short." }).exactOptional(),
   powerState: text(MAX_POWER_STATE_LENGTH)

@@ -26,8 +26,12 @@ export const CONDITION_REASONS = [
   "Migratable",
   "NotMigratable",
   "Unknown",
+  "NodeNotFenceable",
   "Covered",
   "CoversNoNode",
+  "FencingReady",
+  "FencingNotReady",
+  "FencingUnchecked",
   "Selected",
   "SelectsNothing",
   "WithinBudget",
@@ -79,3 +83,24 @@ export const REFUSAL_REASONS = [
   "NotMigratable",
 ] as const;
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
+
+/** On a Node, in the condition of each fencing level: what the last harmless check of its device found. */
+export const READINESS_REASONS = [
+  "DeviceReady",
+  "DeviceUnreachable",
+  "DeviceTimeout",
+  "DeviceBusy",
+  "DeviceFaulty",
+  "DeviceUntrusted",
+  "DeviceDenied",
+  "Misconfigured",
+  "WrongMachine",
+  "PowerStateContradicted",
+  "PowerStateMixed",
+  "PowerStateUnknown",
+  "CannotPowerOff",
+] as const;
+export type ReadinessReason = (typeof READINESS_REASONS)[number];
+
+/** Events about a Node whose readiness has changed; checks give them, since no turn knows of a check. */
+export type ReadinessEventReason = "FencingReady" | "FencingNotReady";

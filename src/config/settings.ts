@@ -199,6 +199,22 @@ const fencing = {
     default: "20%",
     example: "3",
   }),
+  "fencing-check-interval": durationSetting(
+    { minMs: 0, maxMs: 24 * HOUR },
+    {
+      group: "Fencing",
+      help: "How often each covered node's fence devices are checked without doing harm: log in, read the power state, compare the machine; every 60s at least while a node is not ready. At once for a new topology, a new node, or a changed Secret in Holdfast's own namespace. 0s: never.",
+      default: "5m",
+    },
+  ),
+  "fencing-check-concurrency": countSetting(
+    { min: 1, max: 100 },
+    {
+      group: "Fencing",
+      help: "How many nodes' fence devices are checked at the same time at most.",
+      default: { text: "8" },
+    },
+  ),
 };
 
 const pacing = {

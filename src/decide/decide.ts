@@ -25,7 +25,7 @@ import { candidatesOf, judgeStanding } from "./standing.ts";
 import { statusEvents } from "./status-events.ts";
 import { judgeStorm } from "./storm.ts";
 import { subjectOf } from "./subject.ts";
-import { decideTopologyStatuses, topologiesByNode } from "./topologies.ts";
+import { decideTopologyStatuses, notFenceable, topologiesByNode } from "./topologies.ts";
 import { PlanDraft, type Turn } from "./turn.ts";
 
 /**
@@ -138,7 +138,13 @@ function concludeNodes(turn: Turn): Map<string, NodeConclusion> {
     const disarm = turn.disarms.get(node.name);
     const disarmed = disarm === undefined ? "" : `${disarm.uid}@${disarm.generation}`;
     conclusions.set(node.name, {
-      word: [kind, emptied, turn.topologies.get(node.name)?.name ?? "", disarmed].join("/"),
+      word: [
+        kind,
+        emptied,
+        turn.topologies.get(node.name)?.name ?? "",
+        disarmed,
+        notFenceable(turn, node.name),
+      ].join("/"),
       placement: node.placement,
       canHost: turn.hosts.get(node.name) === true,
     });

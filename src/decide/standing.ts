@@ -9,6 +9,7 @@ import { isInCycle, missingDependencies } from "./dependencies.ts";
 import { restartLimit } from "./restart-limit.ts";
 import { strategyMessage, willRestart } from "./run-strategy.ts";
 import type { Subject } from "./subject.ts";
+import { notFenceable } from "./topologies.ts";
 import { protectionOf } from "./turn.ts";
 
 /** Nodes other than its own that could host the VM, counted no further than `MAX_CANDIDATES_COUNTED`. */
@@ -91,6 +92,9 @@ function judgeProtected(subject: Subject, accepted: Judgement, restartable: Judg
   }
   const disarm = turn.disarms.get(vmi.nodeName);
   if (disarm !== undefined) return no("FencingDisarmed", disarmMessage(disarm));
+  const unready = notFenceable(turn, vmi.nodeName);
+  if (unready !== undefined)
+    return no("NodeNotFenceable", `${vmi.nodeName} could not be fenced now: ${unready}`);
   const limit = restartLimit(turn, protection);
   if (limit !== undefined) return no("RestartLimitReached", limit);
   if (restartable.status !== "True") return no("NotRestartable", restartable.message);

@@ -4,10 +4,15 @@ import { selectorMatches } from "../model/label-selector.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { conditionsOf } from "./condition.ts";
 import { sameData } from "../model/equal.ts";
+import { whyNotFenceable } from "../model/fencing-readiness.ts";
+import type { NodeFact } from "../model/node.ts";
+import { judgeTopologyReadiness } from "./topology-readiness.ts";
 import type { Turn } from "./turn.ts";
 
 /** The topology of each node: of those that select it the one with the highest precedence, then the first by name. */
-export function topologiesByNode(snapshot: Snapshot): Map<string, FencingTopologyFact> {
+export function topologiesByNode(
+  snapshot: Pick<Snapshot, "nodes" | "topologies">,
+): Map<string, FencingTopologyFact> {
   const ordered = [...snapshot.topologies.values()].sort(
     (a, b) => b.precedence - a.precedence || (a.name < b.name ? -1 : 1),
   );
@@ -19,15 +24,33 @@ export function topologiesByNode(snapshot: Snapshot): Map<string, FencingTopolog
   return result;
 }
 
+/** Why no level of its topology could fence the node now, by the last checks; undefined where one could or nobody knows. */
+export function notFenceable(
+  turn: Pick<Turn, "snapshot" | "topologies">,
+  nodeName: string,
+): string | undefined {
+  const levels = turn.topologies.get(nodeName)?.levels ?? [];
+  return whyNotFenceable(levels, turn.snapshot.nodes.get(nodeName)?.fencing ?? []);
+}
+
 /** Writes the status of each topology whose meaning has changed. */
 export function decideTopologyStatuses(turn: Turn): void {
-  const counts = new Map<FencingTopologyFact, number>();
-  for (const chosen of turn.topologies.values()) counts.set(chosen, (counts.get(chosen) ?? 0) + 1);
+  const covered = new Map<FencingTopologyFact, NodeFact[]>();
+  for (const [name, chosen] of turn.topologies) {
+    const node = turn.snapshot.nodes.get(name);
+    if (node === undefined) continue;
+    const nodes = covered.get(chosen);
+    if (nodes === undefined) covered.set(chosen, [node]);
+    else nodes.push(node);
+  }
   for (const topology of turn.snapshot.topologies.values()) {
-    const coveredNodes = counts.get(topology) ?? 0;
+    const nodes = covered.get(topology) ?? [];
+    const coveredNodes = nodes.length;
+    const readiness = judgeTopologyReadiness(turn, topology, nodes);
     const status = {
       observedGeneration: topology.generation,
       coveredNodes,
+      ...(readiness?.readyNodes === undefined ? {} : { readyNodes: readiness.readyNodes }),
       conditions: conditionsOf(
         [
           coveredNodes > 0
@@ -39,6 +62,7 @@ export function decideTopologyStatuses(turn: Turn): void {
                 message:
                   "spec.nodeSelector selects no node that another topology of higher precedence does not cover already",
               },
+          ...(readiness === undefined ? [] : [readiness.judgement]),
         ],
         topology.status.conditions,
         turn.now.wallMs,

@@ -196,6 +196,30 @@ export const METRICS = {
     help: "NodeFencings by phase.",
     labels: { phase: PHASES },
   },
+  fencingReady: {
+    type: "gauge",
+    name: "holdfast_fencing_ready",
+    help: "1 where a level could fence a node now, by its last harmless check, 0 where it could not. Told by the leader.",
+    labels: {
+      node: "names of covered nodes; together with level at most 4000 series, the rest is left out",
+      level: "names of fencing levels, at most 8 for each node",
+    },
+  },
+  fencingLastReady: {
+    type: "gauge",
+    name: "holdfast_fencing_last_ready_timestamp_seconds",
+    help: "When this leader last found that a level could fence a node.",
+    labels: {
+      node: "names of covered nodes; together with level at most 4000 series, the rest is left out",
+      level: "names of fencing levels, at most 8 for each node",
+    },
+  },
+  fencingNodes: {
+    type: "gauge",
+    name: "holdfast_fencing_nodes",
+    help: "Nodes by whether every level (ready), some (degraded) or none (notReady) could fence them now, or nobody knows yet.",
+    labels: { state: ["ready", "degraded", "notReady", "unchecked"] },
+  },
   migrations: {
     type: "counter",
     name: "holdfast_migrations_total",

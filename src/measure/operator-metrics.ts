@@ -3,12 +3,24 @@ import { REFUSAL_REASONS, type RefusalReason } from "../api/reasons.ts";
 import type { Plan } from "../model/plan.ts";
 import type { MigrationFact } from "../model/virtual-machine.ts";
 import type { FencingFact, FencingPhase } from "../model/fencing.ts";
+import type { LevelReadiness } from "../model/fencing-readiness.ts";
+import type { NodeFact } from "../model/node.ts";
 import type { NodeVerdict } from "../model/node-verdict.ts";
 import type { SourceState } from "../model/snapshot.ts";
 import { METRICS } from "./metric-table.ts";
 import { type Metrics, setCounts } from "./metrics.ts";
 
+/** Series of one readiness metric at most; a cluster beyond that has the counts. */
+const MAX_READINESS_SERIES = 4_000;
+
 const QUEUE = { queue: "steps" } as const;
+
+interface CheckedLevel {
+  readonly node: string;
+  readonly level: string;
+  /** RFC 3339. */
+  readonly lastReadyAt: string | undefined;
+}
 
 /** What is read when Prometheus asks, rather than told when it changes. */
 export interface Scraped {
@@ -16,6 +28,9 @@ export interface Scraped {
   readonly epoch: number;
   readonly sources: Readonly<Record<string, SourceState>>;
   readonly fencings: Iterable<FencingFact>;
+  readonly nodes: Iterable<NodeFact>;
+  /** What this replica's own checks found; none where it does not lead. */
+  readonly checked: readonly CheckedLevel[];
   readonly nowMs: number;
 }
 
@@ -75,6 +90,26 @@ export class OperatorMetrics {
     const phases = new Map<FencingPhase, number>();
     for (const { status } of now.fencings) phases.set(status.phase, (phases.get(status.phase) ?? 0) + 1);
     setCounts(this.#metrics.fencings, METRICS.fencings, phases);
+    this.#scrapeReadiness(now);
+  }
+
+  #scrapeReadiness({ nodes, checked, leading }: Scraped): void {
+    const { fencingReady, fencingLastReady, fencingNodes } = this.#metrics;
+    fencingReady.reset();
+    fencingLastReady.reset();
+    const counts = new Map<ReadinessState, number>();
+    let series = 0;
+    for (const { name, fencing = [] } of leading ? nodes : []) {
+      const state = stateOf(fencing);
+      counts.set(state, (counts.get(state) ?? 0) + 1);
+      for (const { level, ready } of fencing) {
+        if (series++ < MAX_READINESS_SERIES) fencingReady.set({ node: name, level }, ready ? 1 : 0);
+      }
+    }
+    for (const { node, level, lastReadyAt } of checked.slice(0, MAX_READINESS_SERIES)) {
+      if (lastReadyAt !== undefined) fencingLastReady.set({ node, level }, Date.parse(lastReadyAt) / 1000);
+    }
+    setCounts(fencingNodes, METRICS.fencingNodes, counts);
   }
 }
 
@@ -89,4 +124,12 @@ function heldNodes(plan: Plan): ReadonlyMap<RefusalReason, number> {
     nodes.set(known, held.add(about));
   }
   return new Map([...nodes].map(([reason, held]) => [reason, held.size]));
+}
+
+type ReadinessState = (typeof METRICS.fencingNodes.labels.state)[number];
+
+function stateOf(levels: readonly LevelReadiness[]): ReadinessState {
+  if (levels.length === 0) return "unchecked";
+  const ready = levels.filter((level) => level.ready).length;
+  return ready === levels.length ? "ready" : ready > 0 ? "degraded" : "notReady";
 }

@@ -28,3 +28,11 @@ export interface DecisionPolicy {
   /** How long a migration's target may stay unschedulable before KubeVirt gives up the attempt. */
   readonly migrationUnschedulableTimeoutSeconds: number;
 }
+
+/** How the harmless checks of fence devices are spread over time. */
+export interface ReadinessPace {
+  /** From one check of a node to the next; 0: never. */
+  readonly intervalMs: number;
+  /** Nodes whose devices are asked at the same time. */
+  readonly maxConcurrent: number;
+}

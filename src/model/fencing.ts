@@ -77,6 +77,7 @@ export interface FencingTopologyFact {
   readonly status: {
     readonly observedGeneration?: number;
     readonly coveredNodes?: number;
+    readonly readyNodes?: number;
     readonly conditions: readonly Condition[];
   };
 }

@@ -1,4 +1,5 @@
 // What we know of a Kubernetes node: small values read once from the Node and its Lease, with ages by our own clock.
+import type { LevelReadiness } from "./fencing-readiness.ts";
 
 /** A value somebody else keeps refreshing, and when we last saw it change: the only honest way to tell its age. */
 export interface Signal {
@@ -29,6 +30,10 @@ export interface NodePlacement {
 export interface NodeFact {
   readonly name: string;
   readonly uid: string;
+  /** SMBIOS UUID as the kubelet reports it; undefined where it reports none. */
+  readonly systemUUID?: string;
+  /** Whether each level could fence it, as far as that was checked; left out where none ever was. */
+  readonly fencing?: readonly LevelReadiness[];
   /** `status.nodeInfo.bootID`: names one incarnation of the node. Undefined until a kubelet has reported it. */
   readonly bootID: string | undefined;
   readonly ready: "True" | "False" | "Unknown" | undefined;

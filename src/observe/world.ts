@@ -3,7 +3,7 @@ import type { ApiOutcome, ApiTransport } from "../kube/transport.ts";
 import type { Span } from "../model/availability.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import type { FencingAttempt, FencingFact } from "../model/fencing.ts";
-import type { NodeFact } from "../model/node.ts";
+import type { NodeFact, NodeLeaseFact } from "../model/node.ts";
 import type { OutageRecord } from "../model/protection.ts";
 import type { Conclusions, ContactState, Snapshot, SourceName, SourceState } from "../model/snapshot.ts";
 import { DEFAULT_KUBEVIRT_CONFIG, type MigrationFact } from "../model/virtual-machine.ts";
@@ -142,6 +142,11 @@ export class World {
 
   get reflectors(): Reflectors {
     return this.#reflectors;
+  }
+
+  /** The kubelet's Lease of a node as last heard. */
+  leaseOf(node: string): NodeLeaseFact | undefined {
+    return this.#reflectors.leases.store.get(leaseKeyOf(node));
   }
 
   /** Nodes whose next sign of life is to be acted on at once; of all others it only postpones a judgement. */
@@ -343,6 +348,7 @@ function matters(before: NodeFact | undefined, after: NodeFact | undefined): boo
     before.uid !== after.uid ||
     before.bootID !== after.bootID ||
     before.ready !== after.ready ||
-    before.placement !== after.placement
+    before.placement !== after.placement ||
+    before.fencing !== after.fencing
   );
 }

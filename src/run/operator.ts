@@ -4,23 +4,27 @@ import type { LogPort } from "../act/log-port.ts";
 import type { PerformedStep } from "../act/outcome.ts";
 import type { OpenDevice } from "../act/open-device.ts";
 import { identityOf, performStep, priorityOf, queueKeyOf } from "../act/performer.ts";
+import { type CheckedLevel, ReadinessRounds } from "../act/readiness/readiness-rounds.ts";
+import { SecretShelf } from "../act/readiness/secret-shelf.ts";
 import { decide } from "../decide/decide.ts";
 import type { ApiTransport } from "../kube/transport.ts";
 import type { Clock, Random } from "../model/clock.ts";
-import type { DecisionPolicy } from "../model/decision-policy.ts";
+import type { DecisionPolicy, ReadinessPace } from "../model/decision-policy.ts";
 import type { FencingAttempt } from "../model/fencing.ts";
 import type { Plan, Step } from "../model/plan.ts";
 import type { OutageRecord } from "../model/protection.ts";
 import type { MigrationFact } from "../model/virtual-machine.ts";
 import type { ProbeSettings } from "../observe/node-prober.ts";
+import type { Reflector } from "../observe/reflector.ts";
+import { watchSecretRevisions } from "../observe/secret-revisions.ts";
 import { World } from "../observe/world.ts";
 import type { DecisionRing } from "./decision-ring.ts";
 import type { ElectionTimings } from "./election-timings.ts";
 import { createLeaderElection, type LeaderElection } from "./leader-election.ts";
 import type { Leadership } from "./leadership.ts";
+import { readinessTargets } from "./readiness-targets.ts";
 import { StepPacing } from "./step-pacing.ts";
 import { TurnLoop } from "./turn-loop.ts";
-import { UnreadableObjects } from "./unreadable-objects.ts";
 import { type WorkDone, WorkQueue } from "./work-queue.ts";
 
 /** Steps under way at once. Most are single requests; a fencing attempt may hold its place for a minute. */
@@ -59,6 +63,7 @@ export interface OperatorOptions {
   readonly identity: string;
   readonly timings: ElectionTimings;
   readonly policy: DecisionPolicy;
+  readonly readiness: ReadinessPace;
   /** Decide and report, never act: every step is logged and none is performed. */
   readonly dryRun: boolean;
   readonly observer?: OperatorObserver;
@@ -82,13 +87,12 @@ export class Operator {
   readonly election: LeaderElection;
   readonly turns: TurnLoop;
   readonly #options: OperatorOptions;
-  readonly #unreadable: UnreadableObjects;
+  readonly #secrets: Reflector<string>;
   #term: Term | undefined;
   #lastPlan: Plan | undefined;
 
   constructor(options: OperatorOptions) {
     this.#options = options;
-    this.#unreadable = new UnreadableObjects(options.log);
     const { transport, clock, random } = options;
     this.world = new World({
       transport,
@@ -105,6 +109,10 @@ export class Operator {
       onFailoverEnded: (outage) => {
         if (this.leading) options.observer?.onFailoverEnded?.(outage);
       },
+    });
+    this.#secrets = watchSecretRevisions({
+      ...options,
+      onChange: (name) => this.#term?.readiness.secretChanged(options.namespace, name),
     });
     this.turns = new TurnLoop({
       clock,
@@ -144,8 +152,14 @@ export class Operator {
     return this.#term !== undefined;
   }
 
+  /** The levels that this replica checks while it leads. */
+  checkedLevels(): readonly CheckedLevel[] {
+    return this.#term?.readiness.checked() ?? [];
+  }
+
   start(): void {
     this.world.start();
+    this.#secrets.start();
     this.election.start();
   }
 
@@ -154,12 +168,23 @@ export class Operator {
     this.turns.stop();
     await this.#term?.drain();
     await this.election.stop();
+    this.#secrets.stop();
     this.world.stop();
   }
 
   #lead(leadership: Leadership): void {
     this.#options.log.info({ epoch: leadership.epoch }, "leading");
-    this.#term = new Term(this.#options, this.world, leadership, () => this.turns.wake());
+    // What an earlier leadership concluded says nothing about who is alive now.
+    this.#lastPlan = undefined;
+    this.#term = new Term({
+      options: this.#options,
+      world: this.world,
+      leadership,
+      wake: () => this.turns.wake(),
+      lastPlan: () => this.#lastPlan,
+      secretRevision: (key) => this.#secrets.store.get(key),
+    });
+
     this.#options.observer?.onLeading?.(leadership.epoch);
     this.world.startProbing();
     this.turns.start();
@@ -169,6 +194,7 @@ export class Operator {
     this.#options.log.warn({ why }, "no longer leading");
     this.turns.stop();
     this.world.stopProbing();
+    this.#term?.readiness.stop();
     this.#term = undefined;
     this.#options.observer?.onLost?.(why);
   }
@@ -192,7 +218,6 @@ export class Operator {
     for (const [node, verdict] of plan.verdicts) if (verdict.kind !== "healthy") attended.add(node);
     this.world.attend(attended);
     logChanges(this.#options.log, this.#lastPlan, plan);
-    this.#unreadable.tell(Object.values(this.world.reflectors));
     this.#lastPlan = plan;
     this.#options.observer?.onPlan?.(plan, tookMs);
   }
@@ -204,14 +229,25 @@ function wallMsOfRenewal(renewTime: string | undefined): number | undefined {
   return Number.isNaN(ms) ? undefined : ms;
 }
 
+interface TermParts {
+  readonly options: OperatorOptions;
+  readonly world: World;
+  readonly leadership: Leadership;
+  readonly wake: () => void;
+  readonly lastPlan: () => Plan | undefined;
+  /** resourceVersion of a Secret by `namespace/name`, where it is watched. */
+  readonly secretRevision: (key: string) => string | undefined;
+}
+
 /** Everything that belongs to one leadership and ends with it. */
 class Term {
+  readonly readiness: ReadinessRounds;
   readonly #options: OperatorOptions;
   readonly #queue: WorkQueue<Step, PerformedStep>;
   readonly #pacing: StepPacing;
   readonly #context: ActContext;
 
-  constructor(options: OperatorOptions, world: World, leadership: Leadership, wake: () => void) {
+  constructor({ options, world, leadership, wake, ...parts }: TermParts) {
     this.#options = options;
     this.#pacing = new StepPacing(options.clock);
     this.#context = createActContext({
@@ -242,6 +278,12 @@ class Term {
       onBug: options.onBug,
       ...(options.observer?.onDepth === undefined ? {} : { onDepth: options.observer.onDepth }),
     });
+    this.readiness = new ReadinessRounds(this.#context, {
+      ...options.readiness,
+      targets: () => readinessTargets(world, parts.lastPlan()),
+      secrets: new SecretShelf((namespace, name) => parts.secretRevision(`${namespace}/${name}`)),
+    });
+    if (!options.dryRun) this.readiness.start();
   }
 
   /** Offers a turn's steps; what an earlier turn wanted and this one does not is forgotten. */

@@ -1,5 +1,7 @@
 // One fenced node in a fake API server, and a context to perform steps in.
 import { expect } from "vitest";
+import { deviceFingerprint } from "../../src/act/readiness/level-check.ts";
+import { readinessCondition } from "../../src/api/fencing-readiness.ts";
 import { createActContext, type ActContext, type NodeReading } from "../../src/act/context.ts";
 import type { FenceDevice } from "../../src/act/fence/fence-device.ts";
 import { nodeFencing } from "../../src/api/node-fencing.ts";
@@ -48,6 +50,22 @@ const STATUS: FencingStatus = {
   conditions: [],
 };
 
+/** What readiness has left on the node: its device was last read On while it lived. */
+const SEEN_ON = readinessCondition(
+  {
+    level: "bmc",
+    ready: true,
+    reason: "DeviceReady",
+    message: "says On",
+    seen: {
+      state: "On",
+      device: deviceFingerprint("Redfish https://bmc-worker-1.example.com", IDENTITY),
+    },
+    since: undefined,
+  },
+  "2026-11-21T00:00:00Z",
+);
+
 /** Marks the requests that the facts make for us: they answer for their own deadlines. */
 export const BY_FACTS = { method: "GET", query: { reader: "facts" } } as const;
 
@@ -78,7 +96,7 @@ export class ActScene {
       },
       status: {
         nodeInfo: { bootID: BOOT_ID, systemUUID: IDENTITY.uuid },
-        conditions: [{ type: "Ready", status: "Unknown" }],
+        conditions: [{ type: "Ready", status: "Unknown" }, SEEN_ON],
       },
     });
     this.api.objects.seed(LEASE_PATH, { spec: { renewTime: "t0" } });

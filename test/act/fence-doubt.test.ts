@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { performFence } from "../../src/act/fence.ts";
 import type { SystemIdentity } from "../../src/act/fence/fence-device.ts";
 import type { FencingAttempt } from "../../src/model/fencing.ts";
-import { ActScene, LEVEL } from "./act-fixture.ts";
+import { ActScene, BOOT_ID, LEVEL, NODE_PATH } from "./act-fixture.ts";
 import { FakeDevice, IDENTITY } from "./fake-device.ts";
 
 const ANONYMOUS: SystemIdentity = { path: "fence_apc_snmp 10.0.0.9 plug 17" };
@@ -25,6 +25,9 @@ async function fenced(identity: SystemIdentity, attempts: readonly FencingAttemp
   const scene = new ActScene();
   const device = new FakeDevice(scene.clock, "Off");
   device.identity = identity;
+  // Nothing was ever checked while the node lived.
+  const nodeInfo = { bootID: BOOT_ID, systemUUID: IDENTITY.uuid };
+  scene.api.objects.change(NODE_PATH, (node) => (node.status = { nodeInfo }));
   scene.device = device;
   const fencing = scene.fencing({ phase: "Fencing", attempts });
   const step = { kind: "Fence" as const, fencing, level: LEVEL, mayPowerOff: true };

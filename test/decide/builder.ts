@@ -10,6 +10,7 @@ import type {
   LevelLimits,
 } from "../../src/model/fencing.ts";
 import type { DisarmFact } from "../../src/model/disarm.ts";
+import type { LevelReadiness } from "../../src/model/fencing-readiness.ts";
 import type { NodeFact, NodeLeaseFact, Taint } from "../../src/model/node.ts";
 import { OUR_TAINT_VALUE, OUT_OF_SERVICE_TAINT } from "../../src/model/node.ts";
 import type { PathProbe } from "../../src/model/probe.ts";
@@ -76,6 +77,7 @@ export interface NodeWords {
   readonly noLease?: boolean;
   /** The time in its Lease, by its own clock; none that can be read unless said. */
   readonly leaseStamp?: string;
+  readonly fencing?: readonly LevelReadiness[];
 }
 
 export interface VMWords extends Partial<Omit<VMFact, "key">> {
@@ -88,6 +90,18 @@ export interface VMWords extends Partial<Omit<VMFact, "key">> {
   /** No launcher pod although it has a VMI. */
   readonly podGone?: boolean;
   readonly podOn?: string;
+}
+
+/** The verdict of a readiness check. */
+export function readiness(ready: boolean, name = "bmc"): LevelReadiness {
+  return {
+    level: name,
+    ready,
+    reason: ready ? "DeviceReady" : "DeviceDenied",
+    message: ready ? "says On" : "the device answers 401",
+    seen: undefined,
+    since: undefined,
+  };
 }
 
 /** A cluster under construction; every method returns it. */
@@ -137,6 +151,7 @@ export class Cluster {
       },
       placementChangedAtMs: NOW_MS - (words.placementAgeMs ?? 600_000),
       annotations: {},
+      ...(words.fencing === undefined ? {} : { fencing: words.fencing }),
       heartbeat: { value: "beat", changedAtMs: NOW_MS - (words.heartbeatSilentMs ?? 40_000) },
     });
     if (words.noLease) this.leases.delete(name);

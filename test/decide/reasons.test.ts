@@ -14,6 +14,7 @@ import {
   POLICY,
   NOW_MS,
   outage,
+  readiness,
   threeNodes,
   type VMWords,
 } from "./builder.ts";
@@ -101,6 +102,13 @@ const situations: readonly Cluster[] = [
   threeNodes()
     .disarm("work", { untilMs: NOW_MS, until: NOW, status: inForce() })
     .node("n1", { leaseStamp: NOW }),
+  threeNodes()
+    .node("n1", { fencing: [readiness(false)] })
+    .vm("a", on),
+  threeNodes()
+    .node("n1", { fencing: [readiness(true)] })
+    .node("n2", { fencing: [readiness(true)] })
+    .node("n3", { fencing: [readiness(true)] }),
   selecting(threeNodes().vm("a", { labels: { ha: "yes" }, unprotected: true })),
   selecting(
     threeNodes().vm("a", { labels: { ha: "yes" }, protection: { madeByPolicy: "all", policyGeneration: 1 } }),

@@ -4,10 +4,12 @@ import {
   type Cluster,
   conditionOf,
   FAILOVER,
+  level,
   NOW,
   NOW_MS,
   NOW_WALL_MS,
   outage,
+  readiness,
   statusOf,
   stepsOf,
   threeNodes,
@@ -248,6 +250,37 @@ describe("two HAVirtualMachines for one VM", () => {
       .vm("a", { ...on, protection: { deleting: true } })
       .decide();
     expect(stepsOf(plan, "WriteProtection")).toEqual([]);
+  });
+});
+
+describe("readiness", () => {
+  it("protects nothing on a node that no level could fence now, and says why", () => {
+    const plan = threeNodes()
+      .node("n1", { fencing: [readiness(false)] })
+      .vm("a", on)
+      .decide();
+    expect(conditions(plan)).toMatchObject({ Protected: "False/NodeNotFenceable" });
+    expect(messageOf(plan, "Protected")).toBe("n1 could not be fenced now: bmc: the device answers 401");
+  });
+
+  it("is not held against a VM where one level could fence its node, or none was checked", () => {
+    const two = threeNodes().node("n1", { fencing: [readiness(false), readiness(true, "pdu")] });
+    two.topology("bmc", { levels: [level("bmc"), level("pdu")] });
+    expect(conditions(two.vm("a", on).decide())).toMatchObject({ Protected: "True/Protected" });
+    expect(conditions(threeNodes().vm("a", on).decide())).toMatchObject({ Protected: "True/Protected" });
+  });
+
+  it("that changes on a node stirs the statuses of its VMs, and of no others", () => {
+    const world = new LiveWorld(threeNodes().vm("a", on).vm("b", { on: "n2" }));
+    world.settle();
+    world.cluster.node("n1", { fencing: [readiness(false)] });
+    world.settle();
+    expect(world.statusWrites).toEqual(
+      new Map([
+        ["a", 2],
+        ["b", 1],
+      ]),
+    );
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Cluster, NOW, stepsOf, threeNodes } from "./builder.ts";
+import { type Cluster, NOW, stepsOf, threeNodes, level, readiness } from "./builder.ts";
 import { LiveWorld } from "./live-world.ts";
 
 const LOST = { leaseSilentMs: 60_000, heartbeatSilentMs: 200_000 };
@@ -46,8 +46,45 @@ describe("the status of a topology", () => {
     expect(covered).toMatchObject({
       observedGeneration: 2,
       coveredNodes: 3,
-      conditions: [{ type: "Accepted", status: "True", reason: "Covered", lastTransitionTime: NOW }],
+      conditions: [
+        { type: "Accepted", status: "True", reason: "Covered", lastTransitionTime: NOW },
+        { type: "Ready", status: "Unknown", reason: "FencingUnchecked" },
+      ],
     });
+  });
+
+  it("says that every level could fence every node, once all living ones are checked", () => {
+    const checked = { fencing: [readiness(true)] };
+    const cluster = threeNodes().node("n1", checked).node("n2", checked).node("n3", checked);
+    expect(statuses(cluster).get("bmc")).toMatchObject({
+      readyNodes: 3,
+      conditions: [{ type: "Accepted" }, { type: "Ready", status: "True", reason: "FencingReady" }],
+    });
+  });
+
+  it("counts the nodes that could not be fenced now, names the first ten, and tells those in part apart", () => {
+    const cluster = threeNodes();
+    cluster.topologies.clear();
+    cluster.topology("bmc", { levels: [level("bmc"), level("pdu")] });
+    for (let i = 1; i <= 14; i++) {
+      cluster.node(`n${String(i).padStart(2, "0")}`, {
+        fencing: [readiness(false), readiness(i > 12, "pdu")],
+      });
+    }
+    const conditions = statuses(cluster).get("bmc")?.["conditions"] as readonly { message: string }[];
+    const [, ready] = conditions;
+    expect(ready).toMatchObject({ type: "Ready", status: "False", reason: "FencingNotReady" });
+    expect(ready?.message).toMatch(
+      /^12 nodes could not be fenced now, 2 only by some of the levels: n01 \(bmc: DeviceDenied, pdu: DeviceDenied\), /,
+    );
+    expect(ready?.message).toMatch(/n10 [^;]*, and 4 more;/);
+  });
+
+  it("waits for no node that is not alive to be checked", () => {
+    const checked = { fencing: [readiness(true)] };
+    const cluster = threeNodes().node("n1", checked).node("n2", checked);
+    cluster.node("n3", { leaseSilentMs: 900_000, heartbeatSilentMs: 900_000 });
+    expect(statuses(cluster).get("bmc")).toMatchObject({ coveredNodes: 3, readyNodes: 2 });
   });
 
   it("says that it covers no node because another of higher precedence does", () => {

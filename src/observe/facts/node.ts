@@ -1,6 +1,9 @@
 // Node and Lease -> NodeFact and NodeLeaseFact.
 import { z } from "zod";
+import { nodeConditions, readReadiness } from "../../api/fencing-readiness.ts";
+import type { LevelReadiness } from "../../model/fencing-readiness.ts";
 import type { NodeFact, NodeLeaseFact, NodePlacement, Signal, Taint } from "../../model/node.ts";
+import { sameData } from "../../model/equal.ts";
 import { metadata, type Reading, type ReadingContext, readWith } from "./reading.ts";
 
 const HEARTBEAT_ANNOTATION = "kubevirt.io/heartbeat";
@@ -26,9 +29,9 @@ const nodeObject = z.object({
     .optional(),
   status: z
     .object({
-      nodeInfo: z.object({ bootID: z.string().optional() }).optional(),
       addresses: z.array(z.object({ type: z.string(), address: z.string() })).nullish(),
-      conditions: z.array(z.object({ type: z.string(), status: z.string() })).nullish(),
+      nodeInfo: z.object({ bootID: z.string().optional(), systemUUID: z.string().optional() }).optional(),
+      conditions: nodeConditions,
     })
     .optional(),
 });
@@ -47,7 +50,8 @@ export function readNode(raw: unknown, context: ReadingContext<NodeFact>): Readi
       ready: ready === "True",
     });
     const internalIP = node.status?.addresses?.find(({ type }) => type === "InternalIP")?.address;
-    const bootID = node.status?.nodeInfo?.bootID;
+    const { bootID, systemUUID } = node.status?.nodeInfo ?? {};
+    const fencing = sameFencing(previous?.fencing, readReadiness(node.status?.conditions));
     return {
       name: node.metadata.name,
       uid: node.metadata.uid,
@@ -60,6 +64,8 @@ export function readNode(raw: unknown, context: ReadingContext<NodeFact>): Readi
           : context.seenAtMs,
       annotations,
       ...(internalIP === undefined ? {} : { internalIP }),
+      ...(systemUUID === undefined || systemUUID === "" ? {} : { systemUUID }),
+      ...(fencing.length === 0 ? {} : { fencing }),
       heartbeat: signal(previous?.heartbeat, annotations[HEARTBEAT_ANNOTATION], context.seenAtMs),
     };
   });
@@ -67,6 +73,13 @@ export function readNode(raw: unknown, context: ReadingContext<NodeFact>): Readi
 
 function samePlacement(previous: NodePlacement | undefined, now: NodePlacement): NodePlacement {
   return previous !== undefined && JSON.stringify(previous) === JSON.stringify(now) ? previous : now;
+}
+
+function sameFencing(
+  previous: readonly LevelReadiness[] | undefined,
+  now: readonly LevelReadiness[],
+): readonly LevelReadiness[] {
+  return previous !== undefined && sameData(previous, now) ? previous : now;
 }
 
 function signal(previous: Signal | undefined, value: string | undefined, seenAtMs: number): Signal {

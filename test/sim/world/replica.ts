@@ -99,6 +99,8 @@ export class Replica {
       identity: life,
       timings: DEFAULT_ELECTION_TIMINGS,
       policy: { ...defaultPolicy(), ...policy },
+      // The simulated devices name their machines; what checks add is tested on its own.
+      readiness: { intervalMs: 0, maxConcurrent: 1 },
       dryRun: false,
       openDevice: openSimDevice({
         time: backbone.time,
