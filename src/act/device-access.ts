@@ -17,6 +17,12 @@ import type { FreshNode, FreshNodes } from "./fresh-nodes.ts";
 import type { EffectFailure } from "./guarded-request.ts";
 import { oneLine, SecretReader, type SecretSource } from "./secret-reader.ts";
 
+/**
+ * What a value may be that is partly a node's own: kubelets may change annotations, agents paste values into the command
+ * lines of other programs, and cut every machine of a list.
+ */
+const PLAIN_WORD = /^[A-Za-z0-9/[][-A-Za-z0-9._:/@+=%~[\]]*$/;
+
 /** How to reach one device of one node; one member for each method. */
 type SingleAccess =
   | { readonly method: "Redfish"; readonly redfish: RedfishAccess }
@@ -145,6 +151,11 @@ function fenceAgentAccess(
   for (const [name, template] of Object.entries(settings.parameters)) {
     const rendered = renderTemplate(template, node);
     if (!rendered.ok) return lacking(`parameter ${name}`, rendered.missing, node);
+    if (rendered.value !== template && !PLAIN_WORD.test(rendered.value)) {
+      return misconfigured(
+        `parameter ${name} of ${node.name} would be ${JSON.stringify(rendered.value)}: what a node's labels and annotations give may hold letters, digits and -._:/@+=%~[] only, since agents make command lines of it and take a comma for a second machine`,
+      );
+    }
     parameters[name] = rendered.value;
   }
   const ca = caOf(settings.caSecret, secrets);

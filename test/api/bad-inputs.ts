@@ -1,6 +1,7 @@
 // Manifests of each kind that are right, and a table of ones that are wrong in one place: shared by the unit test (zod)
 // and the integration test (the API server), so that the two are held to the same answers.
 import { API_VERSION } from "../../src/api/kind.ts";
+import { BAD_FENCING_LEVELS, GOOD_FENCING_LEVELS } from "./bad-fencing-levels.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -726,11 +727,13 @@ export const BAD_INPUTS: readonly BadInput[] = [
   ...OF_TOPOLOGY,
   ...OF_FENCING,
   ...OF_DISARM,
+  ...BAD_FENCING_LEVELS,
 ];
 
 /** Right manifests that go to the edges of what is allowed. */
 export const GOOD_INPUTS: readonly { readonly what: string; readonly manifest: Manifest }[] = [
   { what: "an HAVirtualMachine with nothing but its VM", manifest: haVirtualMachineWith({}) },
+  ...GOOD_FENCING_LEVELS,
   {
     what: "an SLA with everything declared",
     manifest: haVirtualMachineWith({

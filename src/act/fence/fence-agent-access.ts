@@ -117,6 +117,9 @@ function missing(
   set: ReadonlySet<AgentParameter>,
 ): string | undefined {
   const required = new Set([...metadata.parameters.values()].filter((one) => one.required));
+  // Agents that could take the plug for the address say that they need neither.
+  const ip = metadata.parameters.has("port_as_ip") ? metadata.parameters.get("ip") : undefined;
+  if (ip !== undefined) required.add(ip);
   const lacking = [...required].filter((one) => one.name !== "action" && !set.has(one));
   if (lacking.length > 0) return `the agent needs ${lacking.map((one) => one.name).join(", ")}`;
   const needed = NEEDED[access.agent];
