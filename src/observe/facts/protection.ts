@@ -11,6 +11,9 @@ import type {
   ProtectionStatus,
 } from "../../model/protection.ts";
 import { type Reading, readWith, wallMsOfTime } from "./reading.ts";
+import { SharedValues } from "./shared-values.ts";
+
+const values = new SharedValues();
 
 /** Label on HAVirtualMachines that a policy had made: the policy's name. */
 export const POLICY_LABEL = "holdfast.dev/policy";
@@ -25,24 +28,24 @@ type Rules = Pick<
 function rulesOf(spec: Rules): ProtectionRules {
   return {
     priority: spec.priority,
-    evacuation: {
+    evacuation: values.share({
       strategy: spec.evacuation.strategy,
       targetSelector: spec.evacuation.targetSelector ?? {},
       timeoutMs: durationMs(spec.evacuation.timeout),
-    },
-    failover: {
+    }),
+    failover: values.share({
       enabled: spec.failover.enabled,
       restartOnce: spec.failover.restartOnce,
       startManual: spec.failover.startManual,
       maxRestarts: spec.failover.maxRestarts,
       restartWindowMs: durationMs(spec.failover.restartWindow),
-    },
-    failback: {
+    }),
+    failback: values.share({
       policy: spec.failback.policy,
       delayMs: durationMs(spec.failback.delay),
       nodeSelector: spec.failback.nodeSelector ?? {},
-    },
-    availability: availabilityRuleOf(spec.availability),
+    }),
+    availability: values.share(availabilityRuleOf(spec.availability)),
   };
 }
 
@@ -77,7 +80,14 @@ export function readProtection(raw: unknown): Reading<ProtectionFact> {
 }
 
 function statusOf(status: HAVirtualMachine["status"]): ProtectionStatus {
-  return { ...status, conditions: status?.conditions ?? [], outages: status?.outages ?? [] };
+  if (status === undefined) return { conditions: [], outages: [] };
+  const { availability, conditions = [], outages = [] } = status;
+  return {
+    ...status,
+    conditions: conditions.map((condition) => values.share(condition)),
+    outages,
+    ...(availability === undefined ? {} : { availability: values.share(availability) }),
+  };
 }
 
 /** Reads an HAVirtualMachinePolicy with its status. */

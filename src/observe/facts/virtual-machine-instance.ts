@@ -2,6 +2,9 @@
 import { z } from "zod";
 import type { LiveMigratable, VMIFact, VMIMigrationState } from "../../model/virtual-machine.ts";
 import { keyOf, metadata, type Reading, type ReadingContext, readWith, wallMsOfTime } from "./reading.ts";
+import { SharedValues } from "./shared-values.ts";
+
+const values = new SharedValues();
 
 const vmiObject = z.object({
   metadata,
@@ -98,11 +101,11 @@ function pausedReason(vmi: VMIObject): string | undefined {
 function liveMigratable(vmi: VMIObject): LiveMigratable | undefined {
   const condition = conditionOf(vmi, "LiveMigratable");
   if (condition === undefined) return undefined;
-  return {
+  return values.share({
     status: condition.status === "True",
     reason: condition.reason ?? "",
     message: condition.message ?? "",
-  };
+  });
 }
 
 function migrationState(vmi: VMIObject): VMIMigrationState | undefined {

@@ -7,6 +7,7 @@ import type {
   Toleration,
   VMFact,
 } from "../../model/virtual-machine.ts";
+import { SharedValues } from "./shared-values.ts";
 import { Interner, keyOf, metadata, type Reading, readWith } from "./reading.ts";
 
 const requirement = z.object({
@@ -58,6 +59,7 @@ const vmObject = z.object({
 export class VMReader {
   #constraints = new Map<string, PlacementConstraints>();
   #strings = new Interner();
+  #values = new SharedValues();
 
   read(raw: unknown): Reading<VMFact> {
     return readWith(vmObject, raw, (vm) => ({
@@ -66,7 +68,7 @@ export class VMReader {
       name: vm.metadata.name,
       uid: vm.metadata.uid,
       runStrategy: vm.spec.runStrategy ?? legacyStrategy(vm.spec.running),
-      labels: vm.metadata.labels ?? {},
+      labels: this.#values.share(vm.metadata.labels ?? {}),
       constraints: this.#intern(vm.spec.template?.spec),
       printableStatus:
         vm.status?.printableStatus === undefined
