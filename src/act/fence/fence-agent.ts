@@ -109,7 +109,14 @@ export class FenceAgentDevice implements FenceDevice {
       if (!described.ok) return this.#failure(described.kind, described.message);
       const checked = checkParameters(access, described.metadata);
       if (!checked.ok) return this.#failure("misconfigured", checked.message);
-      const environment = await this.#caEnvironment(access);
+      const environment = await this.#caEnvironment(access).catch(() => undefined);
+      if (environment === undefined) {
+        this.#caDirectory = undefined;
+        return this.#failure(
+          "misconfigured",
+          `${tmpdir()} cannot be written: agents take certificates from files`,
+        );
+      }
       const lines = [...checked.value, `action=${action}`];
       const end = await this.#catalog.run({ agent: access.agent, lines, environment }, deadline, this.#clock);
       return end.kind === "notStarted" ? this.#catalog.notStarted(access.agent, end) : { ok: true, end };
