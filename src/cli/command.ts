@@ -85,3 +85,8 @@ export const FROM_FLAG: Flag = {
   value: "FILE",
   help: "Read a dump (kubectl get -o yaml, or json) in place of the live cluster.",
 };
+
+/** All flags of a command: its own, and those of every command that it does not word differently. */
+export function flagsOf({ flags }: Command): readonly Flag[] {
+  return [...flags, ...COMMON_FLAGS.filter(({ name }) => !flags.some((own) => own.name === name))];
+}

@@ -6,6 +6,7 @@ import { arm, disarm } from "./commands/disarm.ts";
 import { explain } from "./commands/explain.ts";
 import { fence } from "./commands/fence.ts";
 import { protect, unprotect } from "./commands/protect.ts";
+import { report } from "./commands/report.ts";
 import { simulate } from "./commands/simulate.ts";
 import { status } from "./commands/status.ts";
 import { version } from "./commands/version.ts";
@@ -14,6 +15,7 @@ export const COMMANDS: readonly Command[] = [
   status,
   explain,
   simulate,
+  report,
   protect,
   unprotect,
   fence,

@@ -2,7 +2,7 @@
 import type { CliWorld } from "./cli-world.ts";
 import { parseArguments } from "./arguments.ts";
 import { CommandContext } from "./command-context.ts";
-import { COMMON_FLAGS, type Command, type Completes } from "./command.ts";
+import { type Command, type Completes, flagsOf } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { listAll } from "./objects.ts";
 
@@ -20,7 +20,7 @@ export async function candidates(world: CliWorld, words: readonly string[]): Pro
       current,
     );
   if (command === undefined) return [];
-  const flags = [...command.flags, ...COMMON_FLAGS];
+  const flags = flagsOf(command);
   const last = before.at(-1) ?? "";
   const awaiting = flags.find(
     (flag) => flag.value !== undefined && (last === `--${flag.name}` || last === `-${flag.short ?? ""}`),
@@ -54,7 +54,7 @@ async function offer(world: CliWorld, command: Command, wanted: Wanted): Promise
   const { completes, current, before } = wanted;
   if (completes === undefined || completes === "contexts") return [];
   if (typeof completes !== "string") return startingWith(completes, current);
-  const { given } = parseArguments(before, [...command.flags, ...COMMON_FLAGS]);
+  const { given } = parseArguments(before, flagsOf(command));
   const values = new Map([...given.values, ["request-timeout", [LOOKUP_TIMEOUT]]]);
   const context = new CommandContext(world, { ...given, values }, given.words);
   try {

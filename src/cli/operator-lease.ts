@@ -1,13 +1,19 @@
 // Who leads, read from the operator's Lease. Its age is compared with the kubelets' Leases, never with this machine's clock.
 import { z } from "zod";
 import type { ApiTransport } from "../kube/transport.ts";
+import type { Span } from "../model/availability.ts";
 import type { Snapshot } from "../model/snapshot.ts";
+import { parseGaps } from "../observe/observation-gaps.ts";
 
 const LEASE_NAME = "holdfast";
 /** Kubelets renew every 10 s and the leader every 2 s: a leader this far behind the newest of them is silent. */
 const SILENT_AFTER_MS = 30_000;
 
+/** Times in which no replica watched, as the leader remembers them. */
+const UNOBSERVED_ANNOTATION = "holdfast.dev/unobserved";
+
 const leaseObject = z.object({
+  metadata: z.object({ annotations: z.record(z.string(), z.string()).optional() }).optional(),
   spec: z
     .object({
       holderIdentity: z.string().nullish(),
@@ -23,6 +29,10 @@ export interface OperatorLease {
   readonly leader: string | undefined;
   readonly epoch: number | undefined;
   readonly message: string;
+  /** RFC 3339, as the Lease has it. */
+  readonly lastRenewedAt?: string;
+  /** Times in which no replica watched. */
+  readonly gaps?: readonly Span[];
 }
 
 /** Reads it; a Lease that cannot be read is an answer, too. */
@@ -43,17 +53,26 @@ export async function readOperatorLease(
         }
       : { state: "unknown", ...nobody, message: `its Lease in ${namespace} cannot be read: ${read.message}` };
   }
-  const spec = leaseObject.safeParse(read.value).data?.spec;
+  const lease = leaseObject.safeParse(read.value).data;
+  const spec = lease?.spec;
+  const gaps = parseGaps(lease?.metadata?.annotations?.[UNOBSERVED_ANNOTATION]);
   const leader = spec?.holderIdentity ?? "";
   const epoch = spec?.leaseTransitions ?? 0;
   if (leader === "")
     return { state: "none", leader: undefined, epoch, message: "nobody leads at the moment" };
-  const behindMs = newestSignMs(snapshot) - Date.parse(spec?.renewTime ?? "");
+  const renewTime = spec?.renewTime ?? "";
+  const behindMs = newestSignMs(snapshot) - Date.parse(renewTime);
   if (behindMs > SILENT_AFTER_MS) {
     const message = `${leader} led last, and has not renewed its Lease for ${Math.round(behindMs / 1000)} s`;
-    return { state: "silent", leader, epoch, message };
+    return { state: "silent", leader, epoch, message, lastRenewedAt: renewTime, gaps };
   }
-  return { state: "leading", leader, epoch, message: `${leader} leads (epoch ${epoch})` };
+  return {
+    state: "leading",
+    leader,
+    epoch,
+    message: `${leader} leads (epoch ${epoch})`,
+    lastRenewedAt: renewTime,
+  };
 }
 
 function newestSignMs(snapshot: Snapshot): number {

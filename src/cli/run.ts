@@ -3,7 +3,7 @@ import { parseDurationMs } from "../api/duration.ts";
 import { type Given, parseArguments } from "./arguments.ts";
 import type { CliWorld } from "./cli-world.ts";
 import { CommandContext } from "./command-context.ts";
-import { COMMON_FLAGS, type Command } from "./command.ts";
+import { type Command, flagsOf } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { candidates } from "./completion.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
@@ -34,7 +34,7 @@ export async function runCli(world: CliWorld): Promise<ExitCode> {
     world.complain(`error: ${first} is no command; kubectl holdfast --help lists them\n`);
     return EXIT.usage;
   }
-  const { given, problems } = parseArguments(rest, [...command.flags, ...COMMON_FLAGS]);
+  const { given, problems } = parseArguments(rest, flagsOf(command));
   if (given.switches.has("help")) {
     world.write(commandHelp(command, page));
     return EXIT.ok;
@@ -64,7 +64,7 @@ function wordProblems(command: Command, { words }: Given): readonly string[] {
 
 function valueProblems(command: Command, { values }: Given): readonly string[] {
   const problems: string[] = [];
-  for (const flag of [...command.flags, ...COMMON_FLAGS]) {
+  for (const flag of flagsOf(command)) {
     for (const value of values.get(flag.name) ?? []) {
       if (flag.value === "DURATION" && parseDurationMs(value) === undefined)
         problems.push(`--${flag.name}: found ${value}; allowed: a duration, such as 30s, 5m or 1h30m`);
