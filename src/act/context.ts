@@ -4,6 +4,7 @@ import type { Clock, Random } from "../model/clock.ts";
 import type { DecisionPolicy } from "../model/decision-policy.ts";
 import type { SourceName } from "../model/snapshot.ts";
 import { EventRecorder } from "./event-recorder.ts";
+import { StorageClientsSource } from "./external/storage-clients-source.ts";
 import { FreshNodes } from "./fresh-nodes.ts";
 import type { Caller } from "./guarded-request.ts";
 import type { LogPort } from "./log-port.ts";
@@ -64,6 +65,7 @@ export interface ActPorts extends Caller {
 export interface ActContext extends ActPorts {
   readonly openDevice: OpenDevice;
   readonly nodes: FreshNodes;
+  readonly storageClients: StorageClientsSource;
   readonly events: EventRecorder;
 }
 
@@ -73,6 +75,7 @@ export function createActContext(ports: ActPorts): ActContext {
     ...ports,
     openDevice: ports.openDevice ?? createDeviceOpener(),
     nodes: new FreshNodes(ports),
+    storageClients: new StorageClientsSource(ports),
     events: new EventRecorder(ports),
   };
 }

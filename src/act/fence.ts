@@ -6,7 +6,7 @@
 //
 // Guarantees: whatever stops us between two requests, no power request was made that is not on record, and no proof
 // stands that two readings of Off did not make. Assumptions: only one step at a time works on a node (the queue's key).
-import { isClosed } from "../model/fencing.ts";
+import { isClosed, isExternal, type PowerLevel } from "../model/fencing.ts";
 import type { FenceStep } from "../model/plan.ts";
 import { timestampOf } from "./wall-time.ts";
 import type { ActContext } from "./context.ts";
@@ -15,6 +15,7 @@ import { recordEnd } from "./attempt-record.ts";
 import type { FenceDevice, SystemIdentity } from "./fence/fence-device.ts";
 import type { NotOffKind, OffResult, PowerOffResult } from "./fence/power-off-result.ts";
 import { powerOff } from "./fence/power-off.ts";
+import { tryExternal } from "./external-attempt.ts";
 import {
   abandonAttempt,
   type AttemptEnd,
@@ -88,7 +89,12 @@ async function withTrial(
   context: ActContext,
   record: (end: AttemptEnd) => Promise<PerformedStep>,
 ): Promise<PerformedStep> {
-  const readied = await readAccess(context, step.level, step.fencing.nodeName);
+  const { level } = step;
+  if (isExternal(level)) {
+    const trial = await tryExternal({ ...step, level }, () => whySpared(step, context), context);
+    return trial.kind === "stale" ? ended("stale", trial.why) : record(trial.end);
+  }
+  const readied = await readAccess(context, level, step.fencing.nodeName);
   if (!readied.ok) {
     const { failure } = readied;
     if (failure?.kind === "stale" || failure?.kind === "aborted") return ended("stale", failure.message);
@@ -96,7 +102,7 @@ async function withTrial(
   }
   const device = context.openDevice(readied.access, context.clock);
   try {
-    const trial = await tryDevice(step, { device, node: readied.node }, context);
+    const trial = await tryDevice({ ...step, level }, { device, node: readied.node }, context);
     return trial.kind === "stale" ? ended("stale", trial.why) : await record(trial.end);
   } finally {
     // Bounded and never failing by contract; the next step does not wait for a session's deletion.
@@ -105,7 +111,7 @@ async function withTrial(
 }
 
 async function tryDevice(
-  step: FenceStep,
+  step: FenceStep & { readonly level: PowerLevel },
   target: { readonly device: FenceDevice; readonly node: FreshNode },
   context: ActContext,
 ): Promise<Trial> {

@@ -56,9 +56,19 @@ export function startAttempt(status: FencingStatus, start: AttemptStart): Fencin
     epoch: start.epoch,
     startedAt: start.at,
     outcome: "Started",
+    ...remediationOf(start.level),
   };
   const attempts = [...abandonOpen(status, start.epoch, start.at), attempt];
-  return { ...status, phase: "Fencing", attempts: attempts.slice(-MAX_FENCING_ATTEMPTS) };
+  // What this attempt has made by others is to be undone again, whatever was undone before.
+  const { remediationsLiftedAt: _lifted, storageUnfencedAt: _unfenced, ...standing } = status;
+  return { ...standing, phase: "Fencing", attempts: attempts.slice(-MAX_FENCING_ATTEMPTS) };
+}
+
+function remediationOf(level: FencingLevel): Pick<FencingAttempt, "remediation"> {
+  if (level.method !== "Remediation") return {};
+  const { apiVersion, kind, namespace } = level.remediation.template;
+  const made = { apiVersion, kind: kind.replace(/Template$/, "") };
+  return { remediation: namespace === undefined ? made : { ...made, namespace } };
 }
 
 /** Writes the end of attempt `number` down and, where it proved the node off, the proof with it. A proof that stands stays. */

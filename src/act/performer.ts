@@ -9,9 +9,12 @@ import { performAbortMigration, performCreateMigration } from "./migrate.ts";
 import { performApplyProtection, performDeleteProtection } from "./opt-in.ts";
 import { DONE, ended, outcomeOf, type PerformedStep } from "./outcome.ts";
 import { performWriteProtection, performWriteSummary } from "./own-status.ts";
+import { performRecordStorageClients } from "./record-storage-clients.ts";
+import { performLiftRemediation } from "./lift-remediation.ts";
 import { performPowerOn } from "./power-on.ts";
 import { performRelease } from "./release.ts";
 import { performDeleteVMI, performRestartVM, performStartVM } from "./start-stop.ts";
+import { performUnfenceStorage } from "./unfence-storage.ts";
 import { performTaint, performUntaint } from "./taint.ts";
 
 /** Performs one step. Its Events are recorded when it took effect, and not otherwise. */
@@ -46,6 +49,12 @@ function perform(step: Step, context: ActContext): Promise<PerformedStep> {
       return performRestartVM(step, context);
     case "PowerOn":
       return performPowerOn(step, context);
+    case "LiftRemediation":
+      return performLiftRemediation(step, context);
+    case "UnfenceStorage":
+      return performUnfenceStorage(step, context);
+    case "RecordStorageClients":
+      return performRecordStorageClients(step, context);
     case "Untaint":
       return performUntaint(step, context);
     case "CreateMigration":
@@ -76,6 +85,8 @@ export function queueKeyOf(step: Step): string {
   switch (step.kind) {
     case "RefreshNode":
       return `refresh/${step.node}`;
+    case "RecordStorageClients":
+      return `storage-clients/${step.node}`;
     case "OpenFencing":
     case "Taint":
     case "Untaint":
@@ -84,6 +95,8 @@ export function queueKeyOf(step: Step): string {
     case "ConfirmOff":
     case "WriteFencing":
     case "PowerOn":
+    case "LiftRemediation":
+    case "UnfenceStorage":
       return `node/${step.fencing.nodeName}`;
     case "Release":
       return `release/${step.proof.nodeName}/${step.vmKey}`;
@@ -124,9 +137,13 @@ function aimOf(step: Step): string {
       return join(step.fencing.uid, attemptsEnded(step.fencing), step.level.name, step.mayPowerOff);
     case "ConfirmOff":
     case "WriteFencing":
+    case "LiftRemediation":
+    case "UnfenceStorage":
       return join(step.fencing.uid, step.fencing.resourceVersion);
     case "PowerOn":
       return join(step.fencing.uid, step.level.name);
+    case "RecordStorageClients":
+      return join(step.node, step.bootID);
     case "Taint":
       return join(step.node, step.proof.bootID);
     case "Release":
@@ -189,12 +206,15 @@ export function priorityOf(step: Step): number {
       return 5 * BAND;
     case "Untaint":
     case "PowerOn":
+    case "LiftRemediation":
+    case "UnfenceStorage":
       return 6 * BAND;
     case "WriteProtection":
       // What a failover has come to is what people wait to read.
       return (step.status.failover === undefined ? 8 : 7) * BAND + less(step.protection.priority);
     case "ApplyProtection":
     case "DeleteProtection":
+    case "RecordStorageClients":
       return 9 * BAND;
     case "WriteSummary":
       return 10 * BAND;

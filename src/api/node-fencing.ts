@@ -100,6 +100,14 @@ const attempt = z.object({
         "Whether the device said On of the node during the attempt, which vouches for an Off that it says later.",
     })
     .exactOptional(),
+  remediation: z
+    .object({
+      apiVersion: text(MAX_DETAIL_LENGTH).meta({ description: "Its apiVersion." }),
+      kind: text(MAX_METHOD_LENGTH).meta({ description: "Its kind." }),
+      namespace: labelName().meta({ description: "Its namespace." }).exactOptional(),
+    })
+    .meta({ description: "With method Remediation: what is made for the node; found by its label." })
+    .exactOptional(),
 });
 
 const releasedVM = z.object({
@@ -150,6 +158,12 @@ const statusFields = z.object({
   releasedAt: timestamp().meta({ description: "When the last of them was let go." }).exactOptional(),
   powerOnRequestedAt: timestamp()
     .meta({ description: "When the node was asked to switch on again." })
+    .exactOptional(),
+  remediationsLiftedAt: timestamp()
+    .meta({ description: "When the remediations made for it were withdrawn." })
+    .exactOptional(),
+  storageUnfencedAt: timestamp()
+    .meta({ description: "When the node was let reach its storage again." })
     .exactOptional(),
   returnedAt: timestamp().meta({ description: "When the node was trusted again." }).exactOptional(),
   returnedBootID: identifier().meta({ description: "The boot ID it came back with." }).exactOptional(),

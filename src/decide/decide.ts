@@ -24,6 +24,7 @@ import { judgeSLO } from "./slo.ts";
 import { candidatesOf, judgeStanding } from "./standing.ts";
 import { statusEvents } from "./status-events.ts";
 import { judgeStorm } from "./storm.ts";
+import { decideStorageClients } from "./storage-clients.ts";
 import { subjectOf } from "./subject.ts";
 import { decideTopologyStatuses, notFenceable, topologiesByNode } from "./topologies.ts";
 import { PlanDraft, type Turn } from "./turn.ts";
@@ -43,6 +44,7 @@ export function decide(snapshot: Snapshot, policy: DecisionPolicy, now: Instant)
   decideTopologyStatuses(turn);
   decideFencings(turn);
   decideDisarms(turn);
+  decideStorageClients(turn);
   liftOrphanedTaints(turn);
   const slots = new MigrationSlots(turn);
   decideEvacuations(turn, slots);

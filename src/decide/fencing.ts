@@ -16,6 +16,7 @@ import { decideProven } from "./returning.ts";
 import { willRestart } from "./run-strategy.ts";
 import { derivedName, seconds, timestamp } from "./text.ts";
 import { protectedOn, type Turn } from "./turn.ts";
+import { decideUndoing, hasFencedStorage } from "./undoing.ts";
 
 /** The next steps of all fencings, open or to be opened. */
 export function decideFencings(turn: Turn): void {
@@ -142,12 +143,13 @@ function advanceUnproven(turn: Turn, fencing: FencingFact): void {
   const { nodeName } = fencing;
   const node = turn.snapshot.nodes.get(nodeName);
   if (node === undefined && !turn.snapshot.index.podsByNode.has(nodeName)) {
-    closeLedger(turn, fencing, "Aborted", `the Node object of ${nodeName} is gone, and no VM is left on it`);
+    const message = `the Node object of ${nodeName} is gone, and no VM is left on it`;
+    abandon(turn, fencing, message);
     return;
   }
   if (node !== undefined && node.uid !== fencing.nodeUID) {
     const message = `the node object was replaced (UID ${node.uid}): this ledger is about another node`;
-    closeLedger(turn, fencing, "Aborted", message);
+    abandon(turn, fencing, message);
     return;
   }
   if (node?.bootID !== undefined && node.bootID !== fencing.bootID) {
@@ -156,6 +158,7 @@ function advanceUnproven(turn: Turn, fencing: FencingFact): void {
       closeLedger(turn, fencing, "Aborted", message);
       return;
     }
+    if (decideUndoing(turn, fencing, "Rebooted")) return;
     recordReboot(turn, fencing, node);
     return;
   }
@@ -184,6 +187,15 @@ function attemptRequested(turn: Turn, fencing: FencingFact, level: FencingLevel)
   const refusal = whyNotRequested(turn, fencing, fencingsUnderWay(turn));
   if (refusal === undefined) attempt(turn, fencing, level, stormWith(turn, fencing.nodeName));
   else turn.plan.refuse(`node/${fencing.nodeName}`, refusal.reason, refusal.message);
+}
+
+/** Closes a ledger whose machine nobody knows any more: its storage is not given back to whatever may run on it. */
+function abandon(turn: Turn, fencing: FencingFact, message: string): void {
+  if (decideUndoing(turn, fencing, "Unknown")) return;
+  const left = hasFencedStorage(fencing)
+    ? `; its storage stays fenced: once the machine is surely off, set the NetworkFence labelled holdfast.dev/fencing=${fencing.uid} to Unfenced`
+    : "";
+  closeLedger(turn, fencing, "Aborted", `${message}${left}`);
 }
 
 /** `storm`: why the power must not be cut; the state is read all the same, for a node that is off is no victim of ours. */
@@ -240,7 +252,7 @@ function heardAgain(turn: Turn, fencing: FencingFact, level: FencingLevel | unde
       ? turn.snapshot.nodes.get(nodeName)?.ready === "True"
       : sawChangeAfter(lease.renewal, fencing.changedAtMs) &&
         (lease.renewedBeforeMs ?? 0) > fencing.changedAtMs;
-  if (!heard) return;
+  if (!heard || decideUndoing(turn, fencing, "Spared")) return;
   closeLedger(turn, fencing, "Aborted", `${nodeName} is heard again with the same boot ID: it was not lost`);
 }
 

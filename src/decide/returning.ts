@@ -1,10 +1,11 @@
 // After the proof: taint, release, power-on, and the way of a fenced node back among those that may host VMs.
 import {
   type FencingFact,
-  type FencingLevel,
+  isExternal,
   type FencingStatus,
   MAX_RELEASED_NAMED,
   parseFenceProof,
+  type PowerLevel,
 } from "../model/fencing.ts";
 import { hasOurTaint, isOutOfService, type NodeFact } from "../model/node.ts";
 import { isDisarmed } from "./disarm.ts";
@@ -13,6 +14,7 @@ import { isHeardNow, missingForReturn, sawChangeAfter } from "./judge-node.ts";
 import { writeLedger } from "./ledger.ts";
 import { isHeldOpen, type Releasing, waitingOn } from "./release.ts";
 import { timestamp, wallMsOf } from "./text.ts";
+import { decideUndoing } from "./undoing.ts";
 import { protectionOf, type Turn } from "./turn.ts";
 
 /** How long after writing it down we go on trying to power a node on; later it is a person's business. */
@@ -107,7 +109,7 @@ function namedReleases(turn: Turn, fencing: FencingFact): FencingStatus["release
  * The level whose device is to switch the node on again, where that is wanted: the one that proved it off. What others
  * did to the node they undo themselves, and a person who vouches for it may be at work inside.
  */
-function powerOnLevel(turn: Turn, fencing: FencingFact): FencingLevel | undefined {
+function powerOnLevel(turn: Turn, fencing: FencingFact): PowerLevel | undefined {
   if (fencing.status.proof?.type !== "PowerOff") return undefined;
   // A request may leave it out: then the one in charge of the node counts.
   const topology =
@@ -115,7 +117,8 @@ function powerOnLevel(turn: Turn, fencing: FencingFact): FencingLevel | undefine
   if (topology?.afterFencing !== "PowerOn") return undefined;
   const { attempts, proof } = fencing.status;
   const proving = attempts.find((one) => one.number === proof?.attempt) ?? attempts.at(-1);
-  return topology.levels.find((one) => one.name === proving?.level) ?? topology.levels[0];
+  const switching = topology.levels.flatMap((level) => (isExternal(level) ? [] : [level]));
+  return switching.find((one) => one.name === proving?.level) ?? switching[0];
 }
 
 function powerOn(turn: Turn, fencing: FencingFact): void {
@@ -145,6 +148,7 @@ function followReturn(turn: Turn, fencing: FencingFact, node: NodeFact | undefin
     turn.plan.lookAgain(turn.now.monotonicMs + 5_000);
     return;
   }
+  if (decideUndoing(turn, fencing, "Rebooted")) return;
   if (hasOurTaint(node)) {
     turn.plan.add({ kind: "Untaint", node: node.name });
     return;

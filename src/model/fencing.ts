@@ -52,8 +52,30 @@ export type PowerMethod =
   | DeviceSettings
   | { readonly method: "AllOf"; readonly devices: readonly NamedDevice[] };
 
+/** A template of the medik8s contract; its kind ends in `Template`. */
+export interface RemediationTemplateRef {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  /** Undefined for kinds without a namespace. */
+  readonly namespace: string | undefined;
+}
+
+/** Which NetworkFenceClass cuts the node's storage. */
+export interface NetworkFenceSettings {
+  readonly className: string;
+  /** Templates of CIDRs; empty: those that the class's driver reported for the node. */
+  readonly cidrs: readonly string[];
+}
+
+/** Methods whose device is somebody else's controller; what it says may be weak, and then has to be accepted by name. */
+export type ExternalMethod = (
+  | { readonly method: "Remediation"; readonly remediation: { readonly template: RemediationTemplateRef } }
+  | { readonly method: "NetworkFence"; readonly networkFence: NetworkFenceSettings }
+) & { readonly acceptWeakProof: readonly string[] };
+
 /** What a level does, with the settings for it. */
-export type LevelMethod = PowerMethod;
+export type LevelMethod = PowerMethod | ExternalMethod;
 
 /** How patiently a level is tried. */
 export interface LevelLimits {
@@ -63,7 +85,14 @@ export interface LevelLimits {
   readonly backoffMs: number;
 }
 
-export type FencingLevel = LevelLimits & LevelMethod;
+export type PowerLevel = LevelLimits & PowerMethod;
+export type ExternalLevel = LevelLimits & ExternalMethod;
+export type FencingLevel = PowerLevel | ExternalLevel;
+
+/** Whether the level leaves the act to somebody else's controller. */
+export function isExternal(level: FencingLevel): level is ExternalLevel {
+  return level.method === "Remediation" || level.method === "NetworkFence";
+}
 
 export interface FencingTopologyFact {
   readonly name: string;
@@ -118,6 +147,8 @@ export interface FencingAttempt {
   readonly powerState?: string;
   /** The device said On of this incarnation during the attempt, which vouches for an Off that it says later. */
   readonly seenOn?: boolean;
+  /** With method Remediation: what it had made, written before it is, so that whoever leads can undo it. */
+  readonly remediation?: Omit<RemediationTemplateRef, "name" | "namespace"> & { readonly namespace?: string };
 }
 
 export interface ReleasedVM {
@@ -140,6 +171,9 @@ export interface FencingStatus {
   readonly releasedVMs: readonly ReleasedVM[];
   readonly releasedAt?: string;
   readonly powerOnRequestedAt?: string;
+  /** When everything that was made for it with other operators was undone. */
+  readonly remediationsLiftedAt?: string;
+  readonly storageUnfencedAt?: string;
   readonly returnedAt?: string;
   readonly returnedBootID?: string;
   readonly message?: string;

@@ -1,6 +1,13 @@
 // What one turn concludes: steps to take, what was refused and why, how each node is judged, and when to look again.
 import type { Confirmation } from "./confirmation.ts";
-import type { FenceProof, FencingFact, FencingLevel, FencingStatus } from "./fencing.ts";
+import type {
+  FenceProof,
+  FencingFact,
+  FencingLevel,
+  FencingStatus,
+  NetworkFenceSettings,
+  PowerLevel,
+} from "./fencing.ts";
 import type { NodeVerdict } from "./node-verdict.ts";
 import type { OptInPolicyFact, ProtectionFact, ProtectionStatus } from "./protection.ts";
 import type { Conclusions } from "./snapshot.ts";
@@ -113,7 +120,27 @@ export interface RestartVMStep extends StepBase {
 export interface PowerOnStep extends StepBase {
   readonly kind: "PowerOn";
   readonly fencing: FencingFact;
-  readonly level: FencingLevel;
+  readonly level: PowerLevel;
+}
+
+/** Have other operators undo what they did to the node for us: their remediations of it are withdrawn. */
+export interface LiftRemediationStep extends StepBase {
+  readonly kind: "LiftRemediation";
+  readonly fencing: FencingFact;
+}
+
+/** Let the node reach its storage again. Only where no guest of the fenced incarnation can be left to resume. */
+export interface UnfenceStorageStep extends StepBase {
+  readonly kind: "UnfenceStorage";
+  readonly fencing: FencingFact;
+}
+
+/** Record by which addresses the storage knows a healthy node, for the day on which it has to be fenced there. */
+export interface RecordStorageClientsStep extends StepBase {
+  readonly kind: "RecordStorageClients";
+  readonly node: string;
+  readonly bootID: string;
+  readonly wanted: readonly NetworkFenceSettings[];
 }
 
 /** Lift our out-of-service taint, and nobody else's. */
@@ -185,6 +212,9 @@ export type Step =
   | DeleteVMIStep
   | RestartVMStep
   | PowerOnStep
+  | LiftRemediationStep
+  | UnfenceStorageStep
+  | RecordStorageClientsStep
   | UntaintStep
   | CreateMigrationStep
   | AbortMigrationStep

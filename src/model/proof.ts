@@ -57,7 +57,10 @@ export const STRONG_REMEDIATIONS: readonly string[] = [
  * The name by which a level must accept the proof, for it does not show that the guests have stopped; undefined for a
  * proof that does.
  */
-export function weakNameOf(proof: Pick<RecordedProof, "type" | "remediation">): string | undefined {
+export function weakNameOf(proof: {
+  readonly type: ProofType;
+  readonly remediation?: Pick<RemediationRef, "kind">;
+}): string | undefined {
   switch (proof.type) {
     case "PowerOff":
     case "Rebooted":

@@ -86,6 +86,14 @@ export function sampleSteps(scene: ActScene): { readonly [Kind in Step["kind"]]:
     DeleteVMI: { kind: "DeleteVMI", vmKey: "prod/db", vmiUID: "vmi-uid" },
     RestartVM: { kind: "RestartVM", vmKey: "prod/db", vmiUID: "vmi-uid" },
     PowerOn: { kind: "PowerOn", fencing, level: LEVEL },
+    LiftRemediation: { kind: "LiftRemediation", fencing },
+    UnfenceStorage: { kind: "UnfenceStorage", fencing },
+    RecordStorageClients: {
+      kind: "RecordStorageClients",
+      node: NODE,
+      bootID: BOOT_ID,
+      wanted: [{ className: "ceph", cidrs: ["10.0.0.1"] }],
+    },
     Untaint: { kind: "Untaint", node: NODE },
     CreateMigration: {
       kind: "CreateMigration",

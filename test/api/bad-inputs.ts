@@ -494,6 +494,63 @@ const OF_TOPOLOGY: readonly BadInput[] = [
   },
 ];
 
+const templateRef = {
+  apiVersion: "fence-agents-remediation.medik8s.io/v1alpha1",
+  kind: "FenceAgentsRemediationTemplate",
+  name: "reboot",
+  namespace: "medik8s",
+};
+const external = (change: object): Manifest => topologyWith({ levels: [{ name: "other", ...change }] });
+
+const OF_EXTERNAL_LEVELS: readonly BadInput[] = [
+  {
+    what: "method Remediation without a template",
+    manifest: external({ method: "Remediation" }),
+    path: "spec.levels[0].remediation",
+    allows: "must be set with method Remediation",
+  },
+  {
+    what: "a template of a kind that makes nothing",
+    manifest: external({
+      method: "Remediation",
+      remediation: { templateRef: { ...templateRef, kind: "Pod" } },
+    }),
+    path: "spec.levels[0].remediation.templateRef.kind",
+    allows: "must end with Template",
+  },
+  {
+    what: "a template without a version",
+    manifest: external({
+      method: "Remediation",
+      remediation: { templateRef: { ...templateRef, apiVersion: "v1" } },
+    }),
+    path: "spec.levels[0].remediation.templateRef.apiVersion",
+    allows: "must be group/version",
+  },
+  {
+    what: "a weak remediation that is not accepted by name",
+    manifest: external({
+      method: "Remediation",
+      remediation: { templateRef: { ...templateRef, kind: "SelfNodeRemediationTemplate" } },
+      acceptWeakProof: ["StorageBasedRemediation"],
+    }),
+    path: "spec.levels[0].acceptWeakProof",
+    allows: "must name the kind of the remediation",
+  },
+  {
+    what: "fenced storage that is not accepted by name",
+    manifest: external({ method: "NetworkFence", networkFence: { networkFenceClassName: "ceph" } }),
+    path: "spec.levels[0].acceptWeakProof",
+    allows: "must name StorageFenced",
+  },
+  {
+    what: "a weak proof accepted where the power state is read back",
+    manifest: topologyWith({ levels: [levelWith({ acceptWeakProof: ["StorageFenced"] })] }),
+    path: "spec.levels[0].acceptWeakProof",
+    allows: "methods Remediation and NetworkFence only",
+  },
+];
+
 const OF_FENCING: readonly BadInput[] = [
   {
     what: "a missing boot ID",
@@ -725,6 +782,7 @@ export const BAD_INPUTS: readonly BadInput[] = [
   ...OF_HA_VIRTUAL_MACHINE,
   ...OF_POLICY,
   ...OF_TOPOLOGY,
+  ...OF_EXTERNAL_LEVELS,
   ...OF_FENCING,
   ...OF_DISARM,
   ...BAD_FENCING_LEVELS,
@@ -825,6 +883,26 @@ export const GOOD_INPUTS: readonly { readonly what: string; readonly manifest: M
         matchLabels: { rack: "a" },
         matchExpressions: [{ key: "edge", operator: "DoesNotExist" }],
       },
+    }),
+  },
+  {
+    what: "levels that leave the act to others, weak ones accepted by name",
+    manifest: topologyWith({
+      levels: [
+        { name: "far", method: "Remediation", remediation: { templateRef } },
+        {
+          name: "snr",
+          method: "Remediation",
+          remediation: { templateRef: { ...templateRef, kind: "SelfNodeRemediationTemplate" } },
+          acceptWeakProof: ["SelfNodeRemediation"],
+        },
+        {
+          name: "ceph",
+          method: "NetworkFence",
+          networkFence: { networkFenceClassName: "ceph", cidrs: ["${node.annotations['example.com/ceph']}"] },
+          acceptWeakProof: ["StorageFenced"],
+        },
+      ],
     }),
   },
   { what: "a fencing", manifest: fencingWith({}) },

@@ -237,6 +237,9 @@ export class LiveWorld {
       case "DeleteVMI":
       case "RestartVM":
       case "PowerOn":
+      case "LiftRemediation":
+      case "UnfenceStorage":
+      case "RecordStorageClients":
       case "CreateMigration":
       case "AbortMigration":
       case "ApplyProtection":

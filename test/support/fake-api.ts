@@ -87,7 +87,9 @@ export class FakeApi implements ApiTransport {
     const subresource = onStatus ? "status" : undefined;
     switch (request.method) {
       case "GET":
-        return this.objects.get(path);
+        return (
+          this.objects.items(path, request.query?.["labelSelector"]?.toString()) ?? this.objects.get(path)
+        );
       case "POST":
         return this.objects.create(path, body);
       case "DELETE":

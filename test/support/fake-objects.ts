@@ -43,6 +43,7 @@ export function refusal(status: number, reason: string, message: string): FakeAn
  */
 export class FakeObjects {
   readonly #objects = new Map<string, FakeObject>();
+  readonly #served = new Set<string>();
   #version = 100;
   #uids = 0;
 
@@ -83,6 +84,21 @@ export class FakeObjects {
   /** Paths under a collection, in the order of creation. */
   list(collection: string): readonly string[] {
     return [...this.#objects.keys()].filter((path) => path.slice(0, path.lastIndexOf("/")) === collection);
+  }
+
+  /** From now on GET of that collection answers a list. */
+  serve(collection: string): void {
+    this.#served.add(collection);
+  }
+
+  /** What GET of a served collection answers: all of it, or what has that label (`key=value`). */
+  items(collection: string, labelSelector: string | undefined): FakeAnswer | undefined {
+    if (!this.#served.has(collection)) return undefined;
+    const [key = "", value] = (labelSelector ?? "").split("=");
+    const items = this.list(collection)
+      .map((path) => this.peek(path))
+      .filter((object) => key === "" || object?.metadata.labels?.[key] === value);
+    return { status: 200, body: { kind: "List", items } };
   }
 
   get(path: string): FakeAnswer {

@@ -4,6 +4,7 @@ import { type FencingTopology, fencingTopology } from "../../api/fencing-topolog
 import { nodeFencing } from "../../api/node-fencing.ts";
 import type {
   DeviceSettings,
+  ExternalMethod,
   FenceAgentSettings,
   FencingFact,
   FencingLevel,
@@ -55,6 +56,25 @@ function methodOf(level: Level): LevelMethod | undefined {
       return deviceOf(level.method, level);
     case "AllOf":
       return allOf(level.devices ?? []);
+    case "Remediation":
+    case "NetworkFence":
+      return externalOf(level.method, level);
+  }
+}
+
+function externalOf(method: ExternalMethod["method"], level: Level): LevelMethod | undefined {
+  const { remediation, networkFence, acceptWeakProof = [] } = level;
+  switch (method) {
+    case "Remediation": {
+      if (remediation === undefined) return undefined;
+      const { apiVersion, kind, name, namespace } = remediation.templateRef;
+      return { method, remediation: { template: { apiVersion, kind, name, namespace } }, acceptWeakProof };
+    }
+    case "NetworkFence": {
+      if (networkFence === undefined) return undefined;
+      const { networkFenceClassName, cidrs = [] } = networkFence;
+      return { method, networkFence: { className: networkFenceClassName, cidrs }, acceptWeakProof };
+    }
   }
 }
 

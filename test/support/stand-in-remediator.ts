@@ -1,0 +1,224 @@
+// A remediation operator in this process, by the medik8s contract: its kinds and rights on the API server, and a controller
+// that fences, taints, tells, and cleans up when its remediation is deleted. What it does to a node the test gives it.
+import { setTimeout as sleep } from "node:timers/promises";
+import { apply } from "../../lab/holdfast/install.ts";
+import { waitFor } from "../../lab/cluster/wait-for.ts";
+import type { ApiTransport } from "../../src/kube/transport.ts";
+
+const GROUP = "fence-agents-remediation.medik8s.io";
+export const REMEDIATION_API_VERSION = `${GROUP}/v1alpha1`;
+export const REMEDIATOR_NAMESPACE = "medik8s";
+const KINDS = [
+  ["FenceAgentsRemediation", "fenceagentsremediations"],
+  ["FenceAgentsRemediationTemplate", "fenceagentsremediationtemplates"],
+] as const;
+const FINALIZER = "fence-agents-remediation.medik8s.io/far-finalizer";
+const TAINT = { key: "remediation.medik8s.io/fence-agents-remediation", effect: "NoSchedule" };
+const POLL_MS = 100;
+const MERGE = "application/merge-patch+json";
+
+const collection = `/apis/${REMEDIATION_API_VERSION}/namespaces/${REMEDIATOR_NAMESPACE}/fenceagentsremediations`;
+
+export interface StandingRemediation {
+  readonly metadata: {
+    readonly name: string;
+    readonly uid: string;
+    readonly creationTimestamp: string;
+    readonly deletionTimestamp?: string;
+    readonly finalizers?: readonly string[];
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly ownerReferences?: readonly { readonly kind: string; readonly name: string }[];
+  };
+  readonly spec?: unknown;
+  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+}
+
+export class StandInRemediator {
+  /** What it does to a node; it tells success when that has ended. */
+  fence: (node: string) => Promise<void> = async () => {};
+  /** While false its controller is down: nothing moves. */
+  running = true;
+  /** UIDs of the remediations whose node it has fenced, in order. */
+  readonly fenced: string[] = [];
+  readonly #admin: ApiTransport;
+  #stopped = false;
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(admin: ApiTransport) {
+    this.#admin = admin;
+  }
+
+  /** Installs kinds, rights for whoever drives it, and one template, and starts the controller. */
+  async start(templateName: string): Promise<void> {
+    for (const [kind, plural] of KINDS) await apply(this.#admin, crd(kind, plural) as never);
+    await apply(this.#admin, driverRole() as never);
+    const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: REMEDIATOR_NAMESPACE } };
+    await apply(this.#admin, namespace);
+    await waitFor("the remediator's kinds are served", async () => {
+      return (await this.#admin.request({ method: "GET", path: collection })).ok || undefined;
+    });
+    await this.#admin.request({
+      method: "POST",
+      path: collection.replace(/s$/, "templates"),
+      body: {
+        apiVersion: REMEDIATION_API_VERSION,
+        kind: "FenceAgentsRemediationTemplate",
+        metadata: {
+          name: templateName,
+          annotations: { "remediation.medik8s.io/multiple-templates-support": "true" },
+        },
+        spec: { template: { spec: { agent: "fence_stand_in", sharedparameters: { "--action": "off" } } } },
+      },
+    });
+    this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#loop;
+  }
+
+  async remediations(): Promise<readonly StandingRemediation[]> {
+    const read = await this.#admin.request<{ readonly items: readonly StandingRemediation[] }>({
+      method: "GET",
+      path: collection,
+    });
+    return read.ok ? read.value.items : [];
+  }
+
+  /** Makes a remediation as NodeHealthCheck would. */
+  async makeAsHealthCheck(node: string, templateName: string): Promise<void> {
+    await this.#admin.request({
+      method: "POST",
+      path: collection,
+      body: {
+        apiVersion: REMEDIATION_API_VERSION,
+        kind: "FenceAgentsRemediation",
+        metadata: {
+          generateName: `${node}-`,
+          annotations: {
+            "remediation.medik8s.io/node-name": node,
+            "remediation.medik8s.io/template-name": templateName,
+          },
+          labels: { "app.kubernetes.io/part-of": "node-healthcheck-controller" },
+        },
+        spec: { agent: "fence_stand_in" },
+      },
+    });
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      if (this.running) for (const one of await this.remediations()) await this.#reconcile(one);
+      await sleep(POLL_MS);
+    }
+  }
+
+  async #reconcile({ metadata, status }: StandingRemediation): Promise<void> {
+    const { name, uid, annotations = {}, finalizers = [], deletionTimestamp } = metadata;
+    const node = annotations["remediation.medik8s.io/node-name"] ?? name;
+    const path = `${collection}/${name}`;
+    const is = (type: string, value: string): boolean =>
+      status?.conditions?.some((one) => one.type === type && one.status === value) === true;
+    if (deletionTimestamp !== undefined) {
+      if (!finalizers.includes(FINALIZER)) return;
+      await this.#taint(node, false);
+      await this.#patch(path, { metadata: { finalizers: null } });
+    } else if (annotations["remediation.medik8s.io/nhc-timed-out"] !== undefined) {
+      if (!is("Succeeded", "False")) await this.#tell(path, { Processing: "False", Succeeded: "False" });
+    } else if (!finalizers.includes(FINALIZER)) {
+      await this.#patch(path, { metadata: { finalizers: [FINALIZER] } });
+      await this.#tell(path, {
+        Processing: "True",
+        Succeeded: "Unknown",
+        FenceAgentActionSucceeded: "Unknown",
+      });
+    } else if (!is("FenceAgentActionSucceeded", "True")) {
+      await this.#taint(node, true);
+      await this.fence(node);
+      this.fenced.push(uid);
+      await this.#tell(path, { Processing: "False", Succeeded: "True", FenceAgentActionSucceeded: "True" });
+    }
+  }
+
+  async #tell(path: string, told: Readonly<Record<string, string>>): Promise<void> {
+    const lastTransitionTime = new Date().toISOString().replace(/\.\d+Z$/, "Z");
+    const conditions = Object.entries(told).map(([type, status]) => ({
+      type,
+      status,
+      reason: "Told",
+      message: "",
+      lastTransitionTime,
+    }));
+    await this.#patch(`${path}/status`, { status: { conditions } });
+  }
+
+  /** Others write the node as well, so until the write goes through. */
+  async #taint(node: string, tainted: boolean): Promise<void> {
+    await waitFor(`${node} ${tainted ? "tainted" : "free of the taint"}`, () =>
+      this.#writeTaint(node, tainted),
+    );
+  }
+
+  async #writeTaint(node: string, tainted: boolean): Promise<true | undefined> {
+    const path = `/api/v1/nodes/${node}`;
+    const read = await this.#admin.request<{
+      readonly metadata: { readonly resourceVersion: string };
+      readonly spec: { readonly taints?: readonly { readonly key: string }[] };
+    }>({ method: "GET", path });
+    if (!read.ok) return undefined;
+    const others = (read.value.spec.taints ?? []).filter(({ key }) => key !== TAINT.key);
+    const { resourceVersion } = read.value.metadata;
+    const taints = tainted ? [...others, TAINT] : others;
+    return (await this.#patch(path, { metadata: { resourceVersion }, spec: { taints } })) || undefined;
+  }
+
+  async #patch(path: string, body: object): Promise<boolean> {
+    return (await this.#admin.request({ method: "PATCH", path, contentType: MERGE, body })).ok;
+  }
+}
+
+/** The shape that matters: scope, names, a status of its own; its fields are not ours to check. */
+function crd(kind: string, plural: string): object {
+  const open = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
+  return {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `${plural}.${GROUP}` },
+    spec: {
+      group: GROUP,
+      scope: "Namespaced",
+      names: { kind, plural, singular: kind.toLowerCase(), listKind: `${kind}List` },
+      versions: [
+        {
+          name: "v1alpha1",
+          served: true,
+          storage: true,
+          subresources: { status: {} },
+          schema: { openAPIV3Schema: { type: "object", properties: { spec: open, status: open } } },
+        },
+      ],
+    },
+  };
+}
+
+/** As every such operator ships it. */
+function driverRole(): object {
+  return {
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    kind: "ClusterRole",
+    metadata: {
+      name: "ext-remediation",
+      labels: { "rbac.ext-remediation/aggregate-to-ext-remediation": "true" },
+    },
+    rules: [
+      { apiGroups: [GROUP], resources: ["fenceagentsremediationtemplates"], verbs: ["get", "list", "watch"] },
+      {
+        apiGroups: [GROUP],
+        resources: ["fenceagentsremediations"],
+        verbs: ["get", "list", "watch", "create", "update", "patch", "delete"],
+      },
+    ],
+  };
+}
