@@ -115,7 +115,7 @@ describe("an attempt at the storage", () => {
 
   it("begins nothing where the level does not accept what it would prove", async () => {
     const scene = storageScene();
-    await fence(scene, true, { ...LEVEL, acceptWeakProof: [] } as FencingLevel);
+    await fence(scene, true, { ...LEVEL, acceptWeakProof: [] });
     expect(scene.ledger.attempts).toMatchObject([{ outcome: "Misconfigured" }]);
     expect(fences(scene)).toEqual([]);
   });

@@ -449,7 +449,7 @@ describe("lifting a remediation", () => {
     scene.api.intercept = () => undefined;
     const from = scene.api.writes.length;
     expect(await lift(scene)).toEqual({ outcome: "done" });
-    const [name] = [...scene.api.writes.slice(from)].map((line) => line.split("/").at(-1));
+    const [name] = scene.api.writes.slice(from).map((line) => line.split("/").at(-1));
     expect(scene.api.writes.slice(from)).toEqual([
       `PATCH ${REMEDIATIONS}/${name}`,
       `DELETE ${REMEDIATIONS}/${name}`,
