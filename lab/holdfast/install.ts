@@ -26,7 +26,7 @@ export async function installHoldfast(admin: ApiTransport): Promise<void> {
   const crds = (await readdir(new URL("crds/", ROOT))).filter((file) => file.endsWith(".yaml"));
   for (const file of crds)
     for (const manifest of await manifestsIn(`crds/${file}`)) await apply(admin, manifest);
-  for (const manifest of await manifestsIn("deploy/rbac.yaml")) await apply(admin, manifest);
+  await applyManifests(admin, "deploy/rbac.yaml");
   await waitFor("the API server serves Holdfast's kinds", async () => {
     for (const plural of [
       "havirtualmachines",
@@ -40,6 +40,11 @@ export async function installHoldfast(admin: ApiTransport): Promise<void> {
     }
     return true;
   });
+}
+
+/** Applies every manifest of one of the repository's own files. */
+export async function applyManifests(admin: ApiTransport, file: string): Promise<void> {
+  for (const manifest of await manifestsIn(file)) await apply(admin, manifest);
 }
 
 async function manifestsIn(file: string): Promise<readonly Manifest[]> {

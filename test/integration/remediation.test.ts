@@ -3,6 +3,7 @@
 // level where its controller is dead.
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { waitFor } from "../../lab/cluster/wait-for.ts";
+import { applyManifests } from "../../lab/holdfast/install.ts";
 import { useOperatorRig } from "../support/operator-rig.ts";
 import {
   REMEDIATION_API_VERSION,
@@ -20,6 +21,7 @@ beforeAll(async () => {
   started = new StandInRemediator(rig().admin);
   remediator = started;
   remediator.fence = (node) => rig().node(node).power.off();
+  await applyManifests(rig().admin, "deploy/remediation.yaml");
   await remediator.start(TEMPLATE);
   const topology = await rig().admin.request<{ readonly spec: { readonly levels: readonly object[] } }>({
     method: "GET",

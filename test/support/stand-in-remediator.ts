@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { apply } from "../../lab/holdfast/install.ts";
 import { waitFor } from "../../lab/cluster/wait-for.ts";
+import { openCrd } from "./open-crd.ts";
 import type { ApiTransport } from "../../src/kube/transport.ts";
 
 const GROUP = "fence-agents-remediation.medik8s.io";
@@ -51,7 +52,8 @@ export class StandInRemediator {
 
   /** Installs kinds, rights for whoever drives it, and one template, and starts the controller. */
   async start(templateName: string): Promise<void> {
-    for (const [kind, plural] of KINDS) await apply(this.#admin, crd(kind, plural) as never);
+    for (const [kind, plural] of KINDS)
+      await apply(this.#admin, openCrd({ group: GROUP, kind, plural, scope: "Namespaced" }));
     await apply(this.#admin, driverRole() as never);
     const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: REMEDIATOR_NAMESPACE } };
     await apply(this.#admin, namespace);
@@ -177,30 +179,6 @@ export class StandInRemediator {
   async #patch(path: string, body: object): Promise<boolean> {
     return (await this.#admin.request({ method: "PATCH", path, contentType: MERGE, body })).ok;
   }
-}
-
-/** The shape that matters: scope, names, a status of its own; its fields are not ours to check. */
-function crd(kind: string, plural: string): object {
-  const open = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
-  return {
-    apiVersion: "apiextensions.k8s.io/v1",
-    kind: "CustomResourceDefinition",
-    metadata: { name: `${plural}.${GROUP}` },
-    spec: {
-      group: GROUP,
-      scope: "Namespaced",
-      names: { kind, plural, singular: kind.toLowerCase(), listKind: `${kind}List` },
-      versions: [
-        {
-          name: "v1alpha1",
-          served: true,
-          storage: true,
-          subresources: { status: {} },
-          schema: { openAPIV3Schema: { type: "object", properties: { spec: open, status: open } } },
-        },
-      ],
-    },
-  };
 }
 
 /** As every such operator ships it. */
