@@ -6,7 +6,8 @@ import type { FenceStep } from "../model/plan.ts";
 import type { ActContext } from "./context.ts";
 import type { ExternalFence, ExternalState } from "./external/external-fence.ts";
 import { NetworkFence } from "./external/network-fence.ts";
-import { RemediationFence, remediationKindOf } from "./external/remediation.ts";
+import { RemediationFence } from "./external/remediation.ts";
+import { whyUnaccepted } from "./external/weak-level.ts";
 import { CallDeadline, pause } from "./fence/call-deadline.ts";
 import { type AttemptEnd, MAX_DETAIL_CHARS } from "./fencing-attempt.ts";
 import type { FreshNode } from "./fresh-nodes.ts";
@@ -55,17 +56,6 @@ export async function tryExternal(
     case "waiting":
       return ended(step.mayPowerOff ? "TimedOut" : "Abandoned", state.message);
   }
-}
-
-/** Whether the level could only ever bring a proof that it does not accept: then nothing is begun. */
-function whyUnaccepted(level: ExternalLevel): string | undefined {
-  const weakName = weakNameOf(
-    level.method === "NetworkFence"
-      ? { type: "StorageFenced" }
-      : { type: "Remediated", remediation: { kind: remediationKindOf(level.remediation.template.kind) } },
-  );
-  if (weakName === undefined || level.acceptWeakProof.includes(weakName)) return undefined;
-  return `${weakName} does not prove that the guests have stopped, and acceptWeakProof of the level does not name it`;
 }
 
 function fenceOf({ fencing, level }: ExternalStep, node: FreshNode, context: ActContext): ExternalFence {

@@ -60,6 +60,15 @@ export function remediationKindOf(templateKind: string): string {
   return templateKind.replace(/Template$/, "");
 }
 
+/** Why no remediation of that kind may be made for the node, whoever asks; undefined where one may. */
+export function whyNotDrivable(kind: string, node: Pick<FreshNode, "name" | "labels">): string | undefined {
+  if (kind === NEEDS_MACHINE)
+    return `${NEEDS_MACHINE} does nothing without a Cluster API Machine that owns it, which we cannot give it: let Cluster API's MachineHealthCheck drive it, and name another method here`;
+  return node.labels[EXCLUDE_LABEL] === "true"
+    ? `${node.name} is labelled ${EXCLUDE_LABEL}=true: it must not be remediated`
+    : undefined;
+}
+
 export class RemediationFence implements ExternalFence {
   readonly label: string;
   readonly #target: RemediationTarget;
@@ -192,12 +201,9 @@ export class RemediationFence implements ExternalFence {
     const { node, template, timeoutMs } = this.#target;
     const kinds = this.#kinds;
     if (kinds === undefined) return waiting("its kind is not discovered yet");
-    if (this.#kind === NEEDS_MACHINE) {
-      const message = `${NEEDS_MACHINE} does nothing without a Cluster API Machine that owns it, which we cannot give it: let Cluster API's MachineHealthCheck drive it, and name another method here`;
-      return failed("Misconfigured", message);
-    }
-    if (node.labels[EXCLUDE_LABEL] === "true") {
-      return failed("Refused", `${node.name} is labelled ${EXCLUDE_LABEL}=true: it must not be remediated`);
+    const why = whyNotDrivable(this.#kind, node);
+    if (why !== undefined) {
+      return failed(this.#kind === NEEDS_MACHINE ? "Misconfigured" : "Refused", why);
     }
     const hold = await holdNodeLease(this.#context, node, timeoutMs);
     if (hold.kind === "failed") return stateOf(hold.failure);

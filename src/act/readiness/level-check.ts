@@ -3,11 +3,12 @@
 import { createHash } from "node:crypto";
 import type { ReadinessReason } from "../../api/reasons.ts";
 import type { Clock } from "../../model/clock.ts";
-import type { FencingLevel } from "../../model/fencing.ts";
+import { type FencingLevel, isExternal } from "../../model/fencing.ts";
 import { type AccessSource, readAccess, wrongSystem } from "../device-access.ts";
 import type { DeviceFailureKind, ReadPower, SystemIdentity } from "../fence/fence-device.ts";
 import type { FreshNode } from "../fresh-nodes.ts";
 import type { OpenDevice } from "../open-device.ts";
+import { checkExternal } from "./external-check.ts";
 
 /** Longest check of one device, login included; slow BMCs need seconds for each request. */
 const CHECK_DEADLINE_MS = 20_000;
@@ -39,6 +40,7 @@ export async function checkLevel(
   level: FencingLevel,
   target: { readonly nodeName: string; readonly signal: AbortSignal },
 ): Promise<LevelCheck | undefined> {
+  if (isExternal(level)) return checkExternal(source, level, target.nodeName);
   const readied = await readAccess(source, level, target.nodeName);
   if (!readied.ok) {
     if (readied.end.outcome !== "Misconfigured") return undefined;

@@ -2,7 +2,7 @@
 // lead. Knows when and whom; what a check is, and where its verdict stands, is said beside it.
 import type { Cancel } from "../../model/clock.ts";
 import type { ReadinessPace } from "../../model/decision-policy.ts";
-import type { FencingLevel } from "../../model/fencing.ts";
+import { type FencingLevel, isExternal } from "../../model/fencing.ts";
 import type { LevelReadiness } from "../../model/fencing-readiness.ts";
 import type { NodeFact } from "../../model/node.ts";
 import type { ActContext } from "../context.ts";
@@ -90,6 +90,7 @@ export class ReadinessRounds {
   }
 
   #reliesOn(level: FencingLevel, namespace: string, name: string): boolean {
+    if (isExternal(level)) return false;
     return secretsOf(level).some(
       (ref) => ref.name === name && (ref.namespace ?? this.#context.namespace) === namespace,
     );
