@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +12,11 @@ const CRDS = join(import.meta.dirname, "../../crds");
 describe("the files in crds/", () => {
   it("are up to date with the schemas", async () => {
     expect(await findDrift()).toEqual([]);
+  });
+
+  it("are all named for kubectl apply -k", () => {
+    const { resources } = parse(readFileSync("crds/Kustomization", "utf8")) as { resources: string[] };
+    expect(resources.toSorted()).toEqual([...generatedFiles().keys()].toSorted());
   });
 
   it("hold exactly the definitions, however YAML folds them", () => {
