@@ -30,6 +30,7 @@ import {
   parseComputerSystem,
 } from "./redfish-resources.ts";
 import { explainMissing, findSystemPath } from "./redfish-systems.ts";
+import { followTask } from "./redfish-task.ts";
 
 /**
  * One Redfish service as the settings describe it. Long-lived: it remembers what the service told about itself (where
@@ -124,7 +125,9 @@ class RedfishDevice implements FenceDevice {
       }
       const body = { ResetType: chosen.type };
       const sent = await this.#conversation.send({ method: "POST", path: known.target, body }, deadline);
-      return sent.ok ? resetAnswerOf(sent) : unsentAnswerOf(sent);
+      if (!sent.ok) return unsentAnswerOf(sent);
+      if (sent.status !== 202) return resetAnswerOf(sent);
+      return followTask(sent, this.#conversation, { deadline, clock: this.#clock });
     });
     return "ok" in answer ? this.#clean(unsentAnswerOf(answer)) : this.#clean(answer);
   }
