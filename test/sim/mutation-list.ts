@@ -56,8 +56,8 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation(
     "drop the storm hold",
     "src/decide/storm.ts",
-    "if (lost === 0 || lost + late + shot <= limit) return undefined;",
-    "if (limit > 0) return undefined;",
+    "if (lost === 0 || room >= 0) return { message: undefined, room };",
+    "if (room < 1e9) return { message: undefined, room: 99 };",
   ),
   {
     name: "delete before taint",

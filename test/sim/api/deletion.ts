@@ -1,6 +1,7 @@
 // What DELETE does: preconditions, grace periods of pods, finalizers. The rules of the generic registry's BeforeDelete.
 import type { ApiRequest } from "../../../src/kube/transport.ts";
 import { isObject, type JsonObject, objectIn, textOf } from "./json.ts";
+import { secondsOf } from "./object-shape.ts";
 import type { Target } from "./resources.ts";
 import type { Store } from "./store.ts";
 import { type Answer, conflict, notFound, type StoredObject } from "./stored.ts";
@@ -28,7 +29,12 @@ export function deleted(store: Store, target: Target, { request, user, wallMs }:
   const finalizers = object.metadata["finalizers"];
   const isHeld = Array.isArray(finalizers) && finalizers.length > 0;
   if (graceSeconds === 0 && !isHeld) {
-    const gone = store.remove(resource, object, user);
+    const metadata = {
+      ...object.metadata,
+      deletionTimestamp: secondsOf(wallMs),
+      deletionGracePeriodSeconds: 0,
+    };
+    const gone = store.remove(resource, resource.kind === "Pod" ? { ...object, metadata } : object, user);
     return { status: 200, body: resource.kind === "Pod" ? gone : successOf(object, resource.plural) };
   }
   const { deletionTimestamp, deletionGracePeriodSeconds, generation } = object.metadata;
@@ -37,7 +43,7 @@ export function deleted(store: Store, target: Target, { request, user, wallMs }:
     return { status: 200, body: object };
   const metadata: JsonObject = {
     ...object.metadata,
-    deletionTimestamp: `${new Date(wallMs + graceSeconds * 1000).toISOString().slice(0, 19)}Z`,
+    deletionTimestamp: secondsOf(wallMs + graceSeconds * 1_000),
     deletionGracePeriodSeconds: graceSeconds,
     generation: Number(generation ?? 1) + (isMarked ? 0 : 1),
   };

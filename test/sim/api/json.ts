@@ -95,7 +95,8 @@ function operate(at: Json | undefined, steps: readonly string[], operation: Oper
     case "add":
       return { ...at, [step]: operation.value ?? null };
     case "replace":
-      return step in at ? { ...at, [step]: operation.value ?? null } : undefined;
+      // As the server's library has it: a missing member is added.
+      return { ...at, [step]: operation.value ?? null };
     case "remove": {
       if (!(step in at)) return undefined;
       const { [step]: _, ...others } = at;

@@ -2,7 +2,7 @@
 import { withDefaultTolerations } from "./admission.ts";
 import { isObject, type Json, type JsonObject, objectIn, textOf } from "./json.ts";
 import type { Resource, Target } from "./resources.ts";
-import { type Answer, conflict, type StoredObject } from "./stored.ts";
+import { type Answer, conflict, failure, type StoredObject } from "./stored.ts";
 
 /** A conflict with the UID or resourceVersion that a body names. */
 export function conflictWith(object: StoredObject, body: Json, { plural }: Resource): Answer | undefined {
@@ -88,4 +88,11 @@ export function withData(secret: JsonObject): JsonObject {
 /** `metav1.Time`. */
 export function secondsOf(wallMs: number): string {
   return `${new Date(wallMs).toISOString().slice(0, 19)}Z`;
+}
+
+/** A patch cannot change the UID: it names another object than the one that stands. */
+export function otherUID({ metadata }: StoredObject, body: Json, { plural }: Resource): Answer | undefined {
+  const { uid } = objectIn(body, "metadata");
+  if (typeof uid !== "string" || uid === "" || uid === metadata.uid) return undefined;
+  return failure(422, "Invalid", `${plural} "${metadata.name}" is invalid: metadata.uid: field is immutable`);
 }

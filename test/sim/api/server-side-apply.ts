@@ -66,11 +66,11 @@ function leavesOf(kind: string, value: Json): Map<string, Json> {
 function ownable(patch: JsonObject): JsonObject {
   const { apiVersion: _version, kind: _kind, metadata, ...rest } = patch;
   const { labels, annotations, finalizers, ownerReferences } = isObject(metadata) ? metadata : {};
-  const owned = Object.entries({ labels, annotations, finalizers, ownerReferences });
-  return {
-    metadata: Object.fromEntries(owned.filter(([, value]) => value !== undefined)),
-    ...rest,
-  } as JsonObject;
+  const owned = Object.entries({ labels, annotations, finalizers, ownerReferences }).filter(
+    ([, value]) => value !== undefined,
+  );
+  if (owned.length === 0) return rest;
+  return { metadata: Object.fromEntries(owned) as JsonObject, ...rest };
 }
 
 export interface Applied {
@@ -102,8 +102,20 @@ export function apply(
   const dropped = [...before].filter((path) => !leaves.has(path) && !heldByOthers.has(path));
   applied.set(manager, new Set(leaves.keys()));
   let value: Json = entry.object;
-  for (const path of dropped) value = without(kind, value, path.split("\n").slice(1), "") ?? {};
+  const isKey = (path: string) => /\]\n[^\n]+$/.test(path) && isItemKey(kind, path);
+  const ordered = [...dropped.filter((path) => !isKey(path)), ...dropped.filter(isKey)];
+  for (const path of ordered) value = without(kind, value, path.split("\n").slice(1), "") ?? {};
   return { value: merged(kind, value, wanted, "") as JsonObject, applied };
+}
+
+/** Whether a leaf is part of the key of its list item. */
+function isItemKey(kind: string, path: string): boolean {
+  const steps = path.split("\n").slice(1);
+  const schemaPath = steps
+    .slice(0, -1)
+    .filter((step) => !step.startsWith("["))
+    .join(".");
+  return keysFor(kind, schemaPath)?.includes(steps.at(-1) ?? "") === true;
 }
 
 /** After a write that was no apply: fields it changed or removed belong to nobody who applied them before. */
@@ -170,12 +182,13 @@ function withoutItem(
   { step, rest, path }: { step: string; rest: readonly string[]; path: string },
 ): Json | undefined {
   const keys = keysFor(kind, path) ?? [];
+  const [member = ""] = rest;
   const left = list.flatMap((item) => {
-    if (`[${itemKey(item, keys)}]` !== step) return [item];
+    if (`[${itemKey(item, keys)}]` !== step || !isObject(item)) return [item];
+    // The key goes last, and the item with it, unless somebody else holds more of it.
+    if (keys.includes(member)) return Object.keys(item).every((name) => keys.includes(name)) ? [] : [item];
     const inner = without(kind, item, rest, path);
-    // An item of which only its key is left has been given up whole.
-    const isKeyOnly = isObject(inner) && Object.keys(inner).every((name) => keys.includes(name));
-    return inner === undefined || isKeyOnly ? [] : [inner];
+    return inner === undefined ? [] : [inner];
   });
   return left.length === 0 ? undefined : left;
 }

@@ -1,27 +1,17 @@
 // The simulated API server: what a request does to the store and what it answers. Knows no networks, delays or faults;
 // those are the connections'.
 import { isDeepStrictEqual } from "node:util";
-import { SUBRESOURCES } from "../../../lab/kubevirt/virt-api-routes.ts";
-import { SUBRESOURCES_GROUP } from "../../../lab/kubevirt/names.ts";
 import type { ApiRequest } from "../../../src/kube/transport.ts";
 import type { Chance } from "../world/random.ts";
 import { isReviewed, reviewed, type VirtApiPorts } from "./admission.ts";
 import { deleted } from "./deletion.ts";
-import { conflictWith, onlyItsPart, secondsOf, withData, withPodDefaults } from "./object-shape.ts";
-import {
-  frozen,
-  isObject,
-  type Json,
-  jsonPatched,
-  type JsonObject,
-  mergePatched,
-  objectIn,
-  textOf,
-} from "./json.ts";
+import { conflictWith, onlyItsPart, otherUID, secondsOf, withData, withPodDefaults } from "./object-shape.ts";
+import { frozen, type Json, jsonPatched, type JsonObject, mergePatched, objectIn, textOf } from "./json.ts";
 import { type Resource, resourceNamed, type Target, targetOf } from "./resources.ts";
-import { selectorOf } from "./selector.ts";
 import { afterUpdate, apply, firstApplied } from "./server-side-apply.ts";
-import { listBody, Store } from "./store.ts";
+import { performVerb, verbOf } from "./kubevirt-verbs.ts";
+import { listed } from "./listing.ts";
+import { Store } from "./store.ts";
 import { type Answer, conflict, type Entry, failure, keyOf, notFound, type StoredObject } from "./stored.ts";
 import { validated } from "./validation.ts";
 
@@ -37,9 +27,6 @@ export type Interception = (request: ApiRequest, user: string) => Answer | undef
 /** How often a patch without a resourceVersion is tried on a newer object (kube-apiserver's MaxRetryWhenPatchConflicts). */
 const MAX_PATCH_TRIES = 5;
 const RANDOM_NAME_CHARS = 5;
-const VERB_PATH = new RegExp(
-  `^/apis/${SUBRESOURCES_GROUP}/v1/namespaces/([^/]+)/(virtualmachines|virtualmachineinstances)/([^/]+)/(.+)$`,
-);
 
 /** How the object a write is about comes to be from what stands. */
 type Rewrite = (entry: Entry) => { readonly value: JsonObject; readonly applied?: Entry["applied"] } | Answer;
@@ -73,14 +60,18 @@ export class SimApiServer {
       const instead = intercept(request, user);
       if (instead !== undefined) return instead;
     }
-    const verb = VERB_PATH.exec(request.path);
-    if (verb !== null) return this.#verb(verb, request);
+    const verb = verbOf(request.path);
+    if (verb !== undefined) return performVerb(verb, request, this.#virtApi);
     const target = targetOf(request.path);
     if (target === undefined)
       return failure(404, "NotFound", "the server could not find the requested resource");
+    if (target.subresource === "status" && !target.resource.statusSubresource)
+      return failure(404, "NotFound", "the server could not find the requested resource");
     switch (request.method) {
       case "GET":
-        return target.name === undefined ? this.#list(target, request) : this.#get(target, target.name);
+        return target.name === undefined
+          ? listed(this.store, target, request)
+          : this.#get(target, target.name);
       case "POST":
         return this.#post(target, request, user);
       case "PUT":
@@ -97,26 +88,6 @@ export class SimApiServer {
     return entry === undefined ? notFound(resource.plural, name) : { status: 200, body: entry.object };
   }
 
-  #list({ resource, namespace }: Target, request: ApiRequest): Answer {
-    const query = request.query ?? {};
-    const matches = selectorOf(query);
-    const all = this.store.list(resource, namespace);
-    const items = matches === undefined ? all : all.filter(matches);
-    const limit = Number(query["limit"] ?? 0);
-    const body = listBody(resource, items, this.store.version);
-    if (limit <= 0 || items.length <= limit) return { status: 200, body };
-    // The store is small enough for the rest to be found again by key; a token tells where to go on.
-    const after = String(query["continue"] ?? "");
-    const rest = items.filter(
-      ({ metadata }) => keyOf(metadata["namespace"] as string, metadata.name) > after,
-    );
-    const page = rest.slice(0, limit);
-    const last = page.at(-1)?.metadata;
-    const token = rest.length > limit && last ? keyOf(last["namespace"] as string, last.name) : "";
-    const metadata = { resourceVersion: String(this.store.version), continue: token };
-    return { status: 200, body: { ...(body as JsonObject), metadata, items: page } };
-  }
-
   async #post(target: Target, request: ApiRequest, user: string): Promise<Answer> {
     const body = frozen(request.body ?? {}) as JsonObject;
     if (target.name !== undefined) return this.#subresource(target, body, user);
@@ -129,7 +100,7 @@ export class SimApiServer {
     if (given === "" || (name === undefined && generateName === undefined))
       return failure(422, "Invalid", `${resource.kind} "" is invalid: metadata.name: Required value`);
     if (objectIn(body, "metadata")["resourceVersion"] !== undefined)
-      return failure(400, "BadRequest", "resourceVersion should not be set on objects to be created");
+      return failure(500, "InternalError", "resourceVersion should not be set on objects to be created");
     return this.#create({ resource, namespace, name: given, subresource: undefined }, body, { user });
   }
 
@@ -187,7 +158,7 @@ export class SimApiServer {
       version === undefined
     )
       return this.#create({ ...target, name }, body, { user });
-    if (resource.custom && (version === undefined || version === ""))
+    if ((resource.custom || resource.kind === "Lease") && (version === undefined || version === ""))
       return failure(
         422,
         "Invalid",
@@ -219,7 +190,10 @@ export class SimApiServer {
             ? failure(422, "Invalid", patched.problem)
             : { value: patched.value as JsonObject };
         }
-        return conflictWith(object, body, resource) ?? { value: mergePatched(object, body) as JsonObject };
+        return (
+          otherUID(object, body, resource) ??
+          conflictWith(object, body, resource) ?? { value: mergePatched(object, body) as JsonObject }
+        );
       },
     });
   }
@@ -249,7 +223,8 @@ export class SimApiServer {
       user,
       retries: resourceVersion === undefined,
       rewrite: (entry) => {
-        const conflicting = conflictWith(entry.object, patch, resource);
+        const conflicting =
+          otherUID(entry.object, patch, resource) ?? conflictWith(entry.object, patch, resource);
         if (conflicting !== undefined) return conflicting;
         const result = apply(entry, patch, { manager, force });
         if (!("conflictsWith" in result)) return result;
@@ -350,7 +325,7 @@ export class SimApiServer {
       return failure(404, "NotFound", "the server could not find the requested resource");
     if (subresource === "binding") {
       const nodeName = objectIn(body, "target")["name"] ?? "";
-      return this.#write({
+      const bound = await this.#write({
         target: { ...target, subresource: undefined },
         user,
         retries: true,
@@ -359,6 +334,7 @@ export class SimApiServer {
             ? { value: { ...object, spec: { ...objectIn(object, "spec"), nodeName } } }
             : conflict("pods/binding", name, `pod ${name} is already assigned to node`),
       });
+      return bound.status === 200 ? { status: 201, body: { kind: "Status", status: "Success" } } : bound;
     }
     if (subresource !== "eviction")
       return failure(404, "NotFound", "the server could not find the requested resource");
@@ -373,20 +349,6 @@ export class SimApiServer {
       { ...target, subresource: undefined },
       { request, user, wallMs: this.#options.wallMs() },
     );
-  }
-
-  async #verb(match: RegExpExecArray, request: ApiRequest): Promise<Answer> {
-    const [, namespace = "", resource = "", name = "", verb = ""] = match;
-    const perform = SUBRESOURCES[`${resource}/${verb}`];
-    if (perform === undefined || request.method !== "PUT" || this.#virtApi === undefined)
-      return failure(404, "NotFound", "the server could not find the requested resource");
-    const { status, reason, message } = await perform({
-      ...this.#virtApi,
-      namespace,
-      name,
-      body: isObject(request.body) ? request.body : {},
-    });
-    return status < 300 ? { status, body: null } : failure(status, reason ?? "", message ?? "");
   }
 }
 

@@ -1,6 +1,7 @@
 // What must hold at every instant of a history, judged from the truth that no controller can see.
 import { defaultPolicy } from "../../../src/config.ts";
 import { stormLimit } from "../../../src/decide/storm.ts";
+import type { ApiRequest } from "../../../src/kube/transport.ts";
 import { isObject, listIn, objectIn, textOf } from "../api/json.ts";
 import { resourceNamed } from "../api/resources.ts";
 import type { Change } from "../api/store.ts";
@@ -113,7 +114,10 @@ export class Checks {
   }
 
   /** A write (the election's not counted) leaves a replica. */
-  wrote(life: string, line: string): void {
+  wrote(life: string, { method, path, body }: ApiRequest): void {
+    const line = `${method} ${path}`;
+    if (method === "DELETE" && objectIn(body, "preconditions")["uid"] === undefined)
+      this.#report("only the one meant", `${life} sends ${line} without a UID`);
     const leader = this.#leader;
     const { nowMs } = this.#world.time;
     if (leader !== undefined && leader.holder !== life && nowMs - leader.sinceMs > TAKEN_OVER_MS)

@@ -121,10 +121,10 @@ function failureOf(chance: Chance, node: string): ScriptEvent[] {
     node,
   };
   const events: ScriptEvent[] = [{ atMs, forMs: Math.round(chance.between(20_000, SPAN_MS)), act }];
-  if (chance.chance(0.4))
+  if (chance.chance(0.5))
     events.push({
-      atMs: atMs + Math.round(chance.between(0, 30_000)),
-      forMs: durationOf(chance),
+      atMs: atMs + Math.round(chance.between(0, 18_000)),
+      forMs: Math.round(chance.between(20_000, 150_000)),
       act: { kind: "bmc", node, fault: drawBmcFault(chance) },
     });
   if (chance.chance(0.25))

@@ -45,7 +45,7 @@ export async function runHistory(
     },
     onLog: (replica, message, fields) => story?.log(replica, message, fields),
     onBug: (replica, error) => checks?.bug(replica, error),
-    onWrite: (life, { method, path }) => checks?.wrote(life, `${method} ${path}`),
+    onWrite: (life, request) => checks?.wrote(life, request),
   });
   story = new Story(world, options.tells);
   checks = new Checks(world);
