@@ -87,10 +87,10 @@ export const MUTATIONS: readonly Mutation[] = [
     "if (!livesElsewhere) waiting.push({ protection, pods, livesElsewhere });",
   ),
   mutation(
-    "silence counts across a gap in our own contact, and nobody looks again",
+    "silence counts across a gap in our own contact",
     "src/decide/judge-node.ts",
-    "const sinceMs = Math.max(renewal.changedAtMs, snapshot.contact.unbrokenSinceMs);",
-    "const sinceMs = renewal.changedAtMs;",
+    "const sinceMs = Math.max(renewal.changedAtMs, snapshot.contact.unbrokenSinceMs);\n  const apparentMs",
+    "const sinceMs = renewal.changedAtMs;\n  const apparentMs",
   ),
   mutation(
     "an isolated node is a lost one",

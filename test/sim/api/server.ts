@@ -12,7 +12,7 @@ import { afterUpdate, apply, firstApplied } from "./server-side-apply.ts";
 import { performVerb, verbOf } from "./kubevirt-verbs.ts";
 import { listed } from "./listing.ts";
 import { Store } from "./store.ts";
-import { type Answer, conflict, type Entry, failure, keyOf, notFound, type StoredObject } from "./stored.ts";
+import { type Answer, conflict, type Entry, failure, notFound, type StoredObject } from "./stored.ts";
 import { validated } from "./validation.ts";
 
 export interface ServerOptions {

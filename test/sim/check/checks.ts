@@ -97,7 +97,12 @@ export class Checks {
     this.#shots.push({ node: name, atMs: nowMs });
     const policy = { ...defaultPolicy(), ...plan.policy };
     const together = new Set(
-      this.#shots.filter(({ atMs }) => nowMs - atMs < SHOT_TOGETHER_MS).map((shot) => shot.node),
+      this.#shots
+        .filter(
+          (shot) =>
+            nowMs - shot.atMs < SHOT_TOGETHER_MS && (shot.node === name || !this.#isProven(shot.node)),
+        )
+        .map((shot) => shot.node),
     );
     if (together.size > policy.maxConcurrentFencings)
       this.#report(
@@ -316,21 +321,21 @@ export class Checks {
     }
   }
 
+  /** An open ledger holds a proof of the node. */
+  #isProven(name: string): boolean {
+    return this.#world.server.store.list(FENCINGS).some((fencing) => {
+      const { phase, proof } = objectIn(fencing, "status") as LedgerStatus;
+      const isOpen = phase !== "Returned" && phase !== "Aborted";
+      return objectIn(fencing, "spec")["nodeName"] === name && proof !== undefined && isOpen;
+    });
+  }
+
   /** Silent for long, unproven, and with VMs that count. */
   #isSurelyLate(name: string): boolean {
     const { time, server } = this.#world;
     const lastMs = this.#renewals.get(name)?.atMs.at(-1);
     if (lastMs === undefined || time.nowMs - lastMs < SURELY_LATE_MS) return false;
-    const proven = server.store.list(FENCINGS).some((fencing) => {
-      const { phase, proof } = objectIn(fencing, "status") as LedgerStatus;
-      return (
-        objectIn(fencing, "spec")["nodeName"] === name &&
-        proof !== undefined &&
-        phase !== "Returned" &&
-        phase !== "Aborted"
-      );
-    });
-    if (proven) return false;
+    if (this.#isProven(name)) return false;
     return server.store
       .list(PODS)
       .some(
