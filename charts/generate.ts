@@ -26,6 +26,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     [`${CHART}/templates/admission.yaml`, template("deploy/admission.yaml", { when: "admission.enabled" })],
     [`${CHART}/values.schema.json`, schema()],
     [`${CHART}/README.md`, between(`${CHART}/README.md`, "values", valuesTable())],
+    ["crds/Kustomization", kustomization()],
     ["docs/security.md", between("docs/security.md", "rights", rightsTable(read("deploy/rbac.yaml")))],
     ...copies("deploy/prometheus", "rules", /(?<!\.test)\.yaml$/),
     ...copies("deploy/grafana", "dashboards", /\.json$/),
@@ -55,6 +56,13 @@ function crd(kind: (typeof KINDS)[number]): string {
   const annotations = { ...definition.metadata.annotations, "helm.sh/resource-policy": "keep" };
   const kept = { ...definition, metadata: { ...definition.metadata, annotations } };
   return `# ${BY} from src/api/.\n${stringify(kept, { aliasDuplicateObjects: false, lineWidth: 110 })}`;
+}
+
+/** No .yaml at the end of its name, so that `kubectl apply -f crds/` takes the CRDs and passes this by. */
+function kustomization(): string {
+  const resources = KINDS.map(({ plural }) => `${GROUP}_${plural}.yaml`).toSorted();
+  const content = { apiVersion: "kustomize.config.k8s.io/v1beta1", kind: "Kustomization", resources };
+  return `# ${BY}; its name lacks .yaml, so that kubectl apply -f crds/ passes it by.\n${stringify(content)}`;
 }
 
 /** A manifest of deploy/ as a template: the release's namespace for ours. */

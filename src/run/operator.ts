@@ -25,6 +25,7 @@ import type { Leadership } from "./leadership.ts";
 import { readinessTargets } from "./readiness-targets.ts";
 import { StepPacing } from "./step-pacing.ts";
 import { TurnLoop } from "./turn-loop.ts";
+import { UnreadableObjects } from "./unreadable-objects.ts";
 import { type WorkDone, WorkQueue } from "./work-queue.ts";
 
 /** Steps under way at once. Most are single requests; a fencing attempt may hold its place for a minute. */
@@ -87,12 +88,14 @@ export class Operator {
   readonly election: LeaderElection;
   readonly turns: TurnLoop;
   readonly #options: OperatorOptions;
+  readonly #unreadable: UnreadableObjects;
   readonly #secrets: Reflector<string>;
   #term: Term | undefined;
   #lastPlan: Plan | undefined;
 
   constructor(options: OperatorOptions) {
     this.#options = options;
+    this.#unreadable = new UnreadableObjects(options.log);
     const { transport, clock, random } = options;
     this.world = new World({
       transport,
@@ -218,6 +221,7 @@ export class Operator {
     for (const [node, verdict] of plan.verdicts) if (verdict.kind !== "healthy") attended.add(node);
     this.world.attend(attended);
     logChanges(this.#options.log, this.#lastPlan, plan);
+    this.#unreadable.tell(Object.values(this.world.reflectors));
     this.#lastPlan = plan;
     this.#options.observer?.onPlan?.(plan, tookMs);
   }

@@ -172,4 +172,14 @@ describe("admission", () => {
     const said = await run("delete", "deployment", "holdfast", "-n", "holdfast-system", "--dry-run=server");
     expect(said.stderr).toMatch(/Holdfast is being removed: from now on no VM is moved off a cordoned node/);
   });
+
+  test("kubectl delete -k takes Holdfast away, and leaves the kinds with every promise", async () => {
+    await expect(run("delete", "-k", "deploy/", "--wait=false")).rejects.toThrow(
+      /would delete every HAVirtualMachine/,
+    );
+    expect((await run("get", "havm", "shop-db", "-o", "name")).stdout).toContain("shop-db");
+    expect((await run("get", "crd", "-o", "name")).stdout).toContain("nodefencings.holdfast.dev");
+    const gone = await run("get", "clusterrole", "holdfast", "--ignore-not-found", "-o", "name");
+    expect(gone.stdout).toBe("");
+  });
 });

@@ -43,6 +43,8 @@ const STORY_LINES = 60;
 export interface OperatorRigOptions extends Partial<ClusterOptions> {
   readonly policy?: Partial<DecisionPolicy>;
   readonly topology?: Parameters<typeof startBmcs>[1];
+  /** Installs kinds and rights; the repository's own files unless said. */
+  readonly install?: (cluster: Cluster) => Promise<void>;
 }
 
 /** A VM and the promise made for it. */
@@ -108,7 +110,7 @@ export class OperatorRig extends HoldfastLab {
     this.#policy = parts.policy;
   }
 
-  static async start({ policy, topology, ...cluster }: OperatorRigOptions): Promise<OperatorRig> {
+  static async start({ policy, topology, install, ...cluster }: OperatorRigOptions): Promise<OperatorRig> {
     const audit = new AuditLog();
     const { apiServerFlags = [], ...controlPlane } = cluster.controlPlane ?? {};
     const lab = await startCluster({
@@ -118,7 +120,7 @@ export class OperatorRig extends HoldfastLab {
       controlPlane: { ...controlPlane, apiServerFlags: [...audit.apiServerFlags, ...apiServerFlags] },
     });
     try {
-      await installHoldfast(lab.controlPlane.admin);
+      await (install?.(lab) ?? installHoldfast(lab.controlPlane.admin));
       const bmcs = await startBmcs(lab, { retries: 1, timeout: "10s", ...topology });
       return new OperatorRig({ cluster: lab, bmcs, audit, policy: { ...FAST_POLICY, ...policy } });
     } catch (error) {
