@@ -10,9 +10,15 @@ const run = promisify(execFile);
 const PACKAGES = ["prometheus", "prometheus-alertmanager"] as const;
 const DOWNLOAD_DEADLINE_MS = 120_000;
 
+/** A program with the arguments that come before one's own. */
+export interface Command {
+  readonly program: string;
+  readonly args: readonly string[];
+}
+
 export interface PrometheusPrograms {
   readonly prometheus: string;
-  readonly alertmanager: string;
+  readonly alertmanager: Command;
   readonly promtool: string;
 }
 
@@ -34,15 +40,27 @@ export async function providePrometheus(): Promise<Provided> {
     const problem = await fetchInto(cache);
     if (problem !== undefined) return { ok: false, why: problem };
   }
-  return { ok: true, programs: programsIn(folder) };
+  const programs = programsIn(folder);
+  const alertmanager = withOwnShare(join(cache, "usr", "share"), programs.alertmanager.program);
+  return { ok: true, programs: { ...programs, alertmanager } };
 }
 
 function programsIn(folder: string): PrometheusPrograms {
   return {
     prometheus: join(folder, "prometheus"),
-    alertmanager: join(folder, "prometheus-alertmanager"),
+    alertmanager: { program: join(folder, "prometheus-alertmanager"), args: [] },
     promtool: join(folder, "promtool"),
   };
+}
+
+/**
+ * Debian's Alertmanager reads its templates from /usr/share, wherever it lies itself: it is shown the unpacked package's
+ * in a mount namespace of its own, so that nothing of this machine is changed.
+ */
+function withOwnShare(share: string, program: string): Command {
+  const script = 'mount --bind "$0" /usr/share && exec "$@"';
+  const args = ["--user", "--map-root-user", "--mount", "sh", "-c", script, share, program];
+  return { program: "unshare", args };
 }
 
 async function fetchInto(cache: string): Promise<string | undefined> {
