@@ -16,7 +16,7 @@ import { timestampOf } from "./wall-time.ts";
 
 /** Between two looks at the object; it grows up to the second value. */
 const FIRST_PAUSE_MS = 250;
-const MAX_PAUSE_MS = 2_000;
+const MAX_PAUSE_MS = 1_000;
 /** How often the node is looked at meanwhile: one that speaks again is not fenced any further. */
 const LIFE_PERIOD_MS = 5_000;
 

@@ -14,7 +14,7 @@ import { isHeardNow, missingForReturn, sawChangeAfter } from "./judge-node.ts";
 import { writeLedger } from "./ledger.ts";
 import { isHeldOpen, type Releasing, waitingOn } from "./release.ts";
 import { timestamp, wallMsOf } from "./text.ts";
-import { decideUndoing } from "./undoing.ts";
+import { decideLifting, decideUndoing } from "./undoing.ts";
 import { protectionOf, type Turn } from "./turn.ts";
 
 /** How long after writing it down we go on trying to power a node on; later it is a person's business. */
@@ -139,7 +139,7 @@ function powerOn(turn: Turn, fencing: FencingFact): void {
 
 /** The fenced node is back under a new boot ID (or its object is new): lift what is ours once it can be trusted. */
 function followReturn(turn: Turn, fencing: FencingFact, node: NodeFact | undefined): void {
-  if (node === undefined) return;
+  if (node === undefined || decideLifting(turn, fencing)) return;
   const missing =
     missingForReturn({ ...turn, nowMs: turn.now.monotonicMs }, node, fencing) ??
     oldPodsOn(turn, fencing, node);

@@ -15,16 +15,23 @@ export type Closing = "Rebooted" | "Spared" | "Unknown";
  * soon as their disks answer.
  */
 export function decideUndoing(turn: Turn, fencing: FencingFact, closing: Closing): boolean {
-  const { attempts, remediationsLiftedAt, storageUnfencedAt } = fencing.status;
-  if (remediationsLiftedAt === undefined && attempts.some((one) => one.remediation !== undefined)) {
-    turn.plan.add({ kind: "LiftRemediation", fencing });
-    return true;
-  }
-  if (closing !== "Unknown" && storageUnfencedAt === undefined && hasFencedStorage(fencing)) {
-    turn.plan.add({ kind: "UnfenceStorage", fencing });
-    return true;
-  }
-  return false;
+  if (decideLifting(turn, fencing)) return true;
+  if (closing === "Unknown" || !hasFencedStorage(fencing)) return false;
+  turn.plan.add({ kind: "UnfenceStorage", fencing });
+  return true;
+}
+
+/**
+ * Plans the withdrawal of remediations; true where there is one left. Due as soon as another boot ID is seen, and not only
+ * once the node is trusted: fence-agents-remediation keeps the out-of-service taint with effect NoExecute until then, and
+ * under it the virt-handler never starts that we wait to hear of.
+ */
+export function decideLifting(turn: Turn, fencing: FencingFact): boolean {
+  const { attempts, remediationsLiftedAt } = fencing.status;
+  if (remediationsLiftedAt !== undefined || !attempts.some((one) => one.remediation !== undefined))
+    return false;
+  turn.plan.add({ kind: "LiftRemediation", fencing });
+  return true;
 }
 
 /** Whether storage may refuse the node because of this ledger. */

@@ -55,14 +55,25 @@ describe("what others did to a node for us", () => {
   it.each<[string, NodeWords]>([
     ["while the node is still lost", LOST],
     ["while the node is heard under the boot ID that was fenced", { leaseSilentMs: 1_000 }],
-    ["before virt-handler is heard on it", { ...BACK, heartbeatSilentMs: 200_000 }],
-    ["before it is Ready", { ...BACK, ready: "False" }],
   ])("stays %s", (_what, node) => {
     const status = { phase: "Released", proof: STORAGE_PROOF, attempts: [REMEDIATED, STORAGE] } as const;
     const plan = cluster({ ...node, outOfService: true }, status).decide();
     expect(stepsOf(plan, "UnfenceStorage")).toEqual([]);
     expect(stepsOf(plan, "LiftRemediation")).toEqual([]);
   });
+
+  it.each<[string, NodeWords]>([
+    ["virt-handler is heard on it", { ...BACK, heartbeatSilentMs: 200_000 }],
+    ["it is Ready", { ...BACK, ready: "False" }],
+  ])(
+    "is no remediation any more before %s, which its taint may prevent; the storage waits",
+    (_what, node) => {
+      const status = { phase: "Released", proof: STORAGE_PROOF, attempts: [REMEDIATED, STORAGE] } as const;
+      const back = { ...node, outOfService: true };
+      expect(kinds(cluster(back, status))).toEqual(["LiftRemediation"]);
+      expect(kinds(cluster(back, { ...status, remediationsLiftedAt: NOW }))).toEqual([]);
+    },
+  );
 
   it("stays while an old launcher pod of a lost VM is left on the node", () => {
     const status = { phase: "Released", proof: STORAGE_PROOF, attempts: [STORAGE] } as const;

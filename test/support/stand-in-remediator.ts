@@ -14,7 +14,11 @@ const KINDS = [
   ["FenceAgentsRemediationTemplate", "fenceagentsremediationtemplates"],
 ] as const;
 const FINALIZER = "fence-agents-remediation.medik8s.io/far-finalizer";
-const TAINT = { key: "remediation.medik8s.io/fence-agents-remediation", effect: "NoSchedule" };
+/** As with its strategy OutOfServiceTaint: under the second no virt-handler starts on the node. */
+const TAINTS = [
+  { key: "remediation.medik8s.io/fence-agents-remediation", effect: "NoSchedule" },
+  { key: "node.kubernetes.io/out-of-service", value: "nodeshutdown", effect: "NoExecute" },
+];
 const POLL_MS = 100;
 const MERGE = "application/merge-patch+json";
 
@@ -137,8 +141,8 @@ export class StandInRemediator {
         FenceAgentActionSucceeded: "Unknown",
       });
     } else if (!is("FenceAgentActionSucceeded", "True")) {
-      await this.#taint(node, true);
       await this.fence(node);
+      await this.#taint(node, true);
       this.fenced.push(uid);
       await this.#tell(path, { Processing: "False", Succeeded: "True", FenceAgentActionSucceeded: "True" });
     }
@@ -167,12 +171,14 @@ export class StandInRemediator {
     const path = `/api/v1/nodes/${node}`;
     const read = await this.#admin.request<{
       readonly metadata: { readonly resourceVersion: string };
-      readonly spec: { readonly taints?: readonly { readonly key: string }[] };
+      readonly spec: { readonly taints?: readonly { readonly key: string; readonly effect: string }[] };
     }>({ method: "GET", path });
     if (!read.ok) return undefined;
-    const others = (read.value.spec.taints ?? []).filter(({ key }) => key !== TAINT.key);
+    const others = (read.value.spec.taints ?? []).filter(
+      (taint) => !TAINTS.some((ours) => ours.key === taint.key && ours.effect === taint.effect),
+    );
     const { resourceVersion } = read.value.metadata;
-    const taints = tainted ? [...others, TAINT] : others;
+    const taints = tainted ? [...others, ...TAINTS] : others;
     return (await this.#patch(path, { metadata: { resourceVersion }, spec: { taints } })) || undefined;
   }
 
