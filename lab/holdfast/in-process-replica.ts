@@ -29,8 +29,12 @@ export interface ReplicaOptions {
   readonly log?: (level: "info" | "warn", message: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
-/** What `npm start` decides by without any flag. */
-export const LAB_POLICY: DecisionPolicy = defaultPolicy();
+/** What `npm start` decides by without any flag; but a lab fences the same few nodes all day. */
+export const LAB_POLICY: DecisionPolicy = {
+  ...defaultPolicy(),
+  maxFencingsPerHour: 10_000,
+  quarantineAfterReturns: 0,
+};
 
 const LAB_TIMINGS: ElectionTimings = { leaseDurationMs: 3_000, renewDeadlineMs: 2_000, retryPeriodMs: 500 };
 

@@ -15,7 +15,7 @@ import { performPowerOn } from "./power-on.ts";
 import { performRelease } from "./release.ts";
 import { performDeleteVMI, performRestartVM, performStartVM } from "./start-stop.ts";
 import { performUnfenceStorage } from "./unfence-storage.ts";
-import { performTaint, performUntaint } from "./taint.ts";
+import { performQuarantine, performTaint, performUntaint } from "./taint.ts";
 
 /** Performs one step. Its Events are recorded when it took effect, and not otherwise. */
 export async function performStep(step: Step, context: ActContext): Promise<PerformedStep> {
@@ -57,6 +57,8 @@ function perform(step: Step, context: ActContext): Promise<PerformedStep> {
       return performRecordStorageClients(step, context);
     case "Untaint":
       return performUntaint(step, context);
+    case "Quarantine":
+      return performQuarantine(step, context);
     case "CreateMigration":
       return performCreateMigration(step, context);
     case "AbortMigration":
@@ -90,6 +92,7 @@ export function queueKeyOf(step: Step): string {
     case "OpenFencing":
     case "Taint":
     case "Untaint":
+    case "Quarantine":
       return `node/${step.node}`;
     case "Fence":
     case "ConfirmOff":
@@ -131,6 +134,8 @@ function aimOf(step: Step): string {
     case "RefreshNode":
     case "Untaint":
       return step.node;
+    case "Quarantine":
+      return join(step.node, step.untilSeconds === undefined ? "lifted" : "set");
     case "OpenFencing":
       return step.name;
     case "Fence":
@@ -205,6 +210,7 @@ export function priorityOf(step: Step): number {
     case "RestartVM":
       return 5 * BAND;
     case "Untaint":
+    case "Quarantine":
     case "PowerOn":
     case "LiftRemediation":
     case "UnfenceStorage":

@@ -1,7 +1,7 @@
 // Sets and lifts our out-of-service taint. `spec.taints` is one list that others write as well, so it is always read
 // anew and written back whole under the resourceVersion it was read at.
-import { OUR_TAINT_VALUE, OUT_OF_SERVICE_TAINT } from "../model/node.ts";
-import type { TaintStep, UntaintStep } from "../model/plan.ts";
+import { OUR_TAINT_VALUE, OUT_OF_SERVICE_TAINT, QUARANTINE_TAINT } from "../model/node.ts";
+import type { QuarantineStep, TaintStep, UntaintStep } from "../model/plan.ts";
 import type { ActContext } from "./context.ts";
 import type { FreshNode, FreshTaint } from "./fresh-nodes.ts";
 import { type Effect, send } from "./guarded-request.ts";
@@ -42,6 +42,21 @@ export function performUntaint(step: UntaintStep, context: ActContext): Promise<
     const others = node.taints.filter((taint) => !isOurs(taint));
     if (others.length === node.taints.length) return ended("unchanged", "our taint is not there");
     return { taints: others };
+  });
+}
+
+/** Sets or lifts a quarantine; every other taint stays as it is, whoever set it. */
+export function performQuarantine(step: QuarantineStep, context: ActContext): Promise<PerformedStep> {
+  const { node: name, untilSeconds } = step;
+  return rewriteTaints(name, context, (node) => {
+    const others = node.taints.filter(({ key }) => key !== QUARANTINE_TAINT);
+    const standing = others.length < node.taints.length;
+    if (untilSeconds === undefined)
+      return standing ? { taints: others } : ended("unchanged", "it is not quarantined");
+    if (standing) return ended("unchanged", "it is quarantined already");
+    return {
+      taints: [...others, { key: QUARANTINE_TAINT, value: String(untilSeconds), effect: "NoSchedule" }],
+    };
   });
 }
 

@@ -59,6 +59,8 @@ export const EVENT_REASONS = [
   "FencingDisarmed",
   "FencingRearmed",
   "FencingHeld",
+  "NodeQuarantined",
+  "QuarantineLifted",
 ] as const;
 export type EventReason = (typeof EVENT_REASONS)[number];
 
@@ -70,6 +72,9 @@ export const REFUSAL_REASONS = [
   "FencingDisarmed",
   "NodeIsolated",
   "NodeDegraded",
+  "FencingRateReached",
+  "Quarantined",
+  "SilenceCountedAnew",
   "LastHealthyNode",
   "LeaderBlind",
   "ProofContradicted",

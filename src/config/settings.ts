@@ -193,6 +193,48 @@ const fencing = {
       default: { text: "3" },
     },
   ),
+  "max-fencings-per-hour": countSetting(
+    { min: 1, max: 10_000 },
+    {
+      group: "Fencing",
+      help: "How many nodes are powered off within an hour at most. Nodes that fail one after the other make no storm; this holds what might be a fault that wanders. Power states are read on, and what is off already is recovered.",
+      default: { text: "20" },
+    },
+  ),
+  "failure-domain-label": textSetting(
+    {
+      pattern:
+        /^(?:[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?\/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/,
+      allowed: "a label key",
+      placeholder: "KEY",
+    },
+    {
+      group: "Fencing",
+      help: "Label whose value nodes of one rack, room or zone share. A storm that is confined to one of them is told as such.",
+      default: { text: "topology.kubernetes.io/zone" },
+      example: "example.com/rack",
+    },
+  ),
+  "quarantine-after-returns": countSetting(
+    { min: 0, max: 100 },
+    {
+      group: "Fencing",
+      help: "A node that was fenced and has returned so many times within the window is quarantined: it gets no new VMs for a while. 0: never.",
+      default: { text: "3" },
+    },
+  ),
+  "quarantine-window": durationSetting(
+    { minMs: MINUTE, maxMs: 168 * HOUR },
+    { group: "Fencing", help: "The time within which returns are counted.", default: "1h" },
+  ),
+  "quarantine-for": durationSetting(
+    { minMs: MINUTE, maxMs: 168 * HOUR },
+    {
+      group: "Fencing",
+      help: "How long a quarantine lasts. It is lifted sooner by removing the node's taint holdfast.dev/quarantine.",
+      default: "2h",
+    },
+  ),
   "storm-max-lost-nodes": nodeLimitSetting({
     group: "Fencing",
     help: "When more nodes than this are lost at once, none is powered off until fewer are: the network or Holdfast itself is then more likely to be at fault. A share is rounded down and never less than 1.",

@@ -17,6 +17,7 @@ import { judgeNodes } from "./judge-node.ts";
 import { MigrationSlots } from "./migration-slots.ts";
 import { decideOptIns } from "./opt-in.ts";
 import { canHost, findCandidates } from "./placement.ts";
+import { liftQuarantines } from "./quarantine.ts";
 import { nextRecords } from "./records.ts";
 import { decideRestarts } from "./restarts.ts";
 import { liftOrphanedTaints } from "./returning.ts";
@@ -46,6 +47,7 @@ export function decide(snapshot: Snapshot, policy: DecisionPolicy, now: Instant)
   decideDisarms(turn);
   decideStorageClients(turn);
   liftOrphanedTaints(turn);
+  liftQuarantines(turn);
   const slots = new MigrationSlots(turn);
   decideEvacuations(turn, slots);
   decideFailbacks(turn, slots);

@@ -11,8 +11,10 @@ import { nodeEvent } from "./event.ts";
 import { lastHeardWallMs, sawChangeAfter } from "./judge-node.ts";
 import { closeLedger, writeLedger } from "./ledger.ts";
 import { decideReleases, type Releasing } from "./release.ts";
+import { quarantine } from "./quarantine.ts";
 import { stormWith, whyNotRequested } from "./requested.ts";
 import { decideProven } from "./returning.ts";
+import { fencingsUnderWay, type Held, inOrderOfShots, whyNoShot } from "./shots.ts";
 import { willRestart } from "./run-strategy.ts";
 import { derivedName, seconds, timestamp } from "./text.ts";
 import { protectedOn, type Turn } from "./turn.ts";
@@ -21,11 +23,11 @@ import { decideUndoing, hasFencedStorage } from "./undoing.ts";
 /** The next steps of all fencings, open or to be opened. */
 export function decideFencings(turn: Turn): void {
   const releasing: Releasing[] = [];
-  for (const fencing of turn.openFencings.values()) {
-    if (fencing.status.proof === undefined) {
-      advanceUnproven(turn, fencing);
-      continue;
-    }
+  const open = [...turn.openFencings.values()];
+  const unproven = open.filter((fencing) => fencing.status.proof === undefined);
+  for (const fencing of inOrderOfShots(turn, unproven)) advanceUnproven(turn, fencing);
+  for (const fencing of open) {
+    if (fencing.status.proof === undefined) continue;
     const due = decideProven(turn, fencing);
     if (due !== undefined) releasing.push(due);
   }
@@ -42,6 +44,9 @@ export function decideFencings(turn: Turn): void {
     );
   }
 }
+
+/** Nodes whose power states are read at once in a storm. */
+const MAX_OPEN_IN_STORM = 100;
 
 interface LostNode {
   readonly node: NodeFact;
@@ -93,12 +98,10 @@ function consider(turn: Turn, { node, vms, silentMs }: LostNode): void {
   }
   if (isDisarmed(turn, node.name, `${node.name} is not fenced, and its ${vms.length} VMs stay down`)) return;
   const underWay = fencingsUnderWay(turn) + plan.openings.size;
-  if (underWay >= turn.policy.maxConcurrentFencings) {
-    plan.refuse(
-      about,
-      "TooManyFencings",
-      `${underWay} fencings are under way, limit ${turn.policy.maxConcurrentFencings}`,
-    );
+  // In a storm power is only read, which is harmless: whole racks may be found to be off, and their VMs come back.
+  const limit = turn.storm === undefined ? turn.policy.maxConcurrentFencings : MAX_OPEN_IN_STORM;
+  if (underWay >= limit) {
+    plan.refuse(about, "TooManyFencings", `${underWay} fencings are under way, limit ${limit}`);
     return;
   }
   const message = `no sign of life from ${node.name} for ${seconds(silentMs)}; ${vms.length} protected VMs on it`;
@@ -114,21 +117,6 @@ function consider(turn: Turn, { node, vms, silentMs }: LostNode): void {
     lastSeenAt: timestamp(lastHeardWallMs(turn.snapshot, node.name, now)),
     events: [nodeEvent(node, "Warning", "NodeLost", message)],
   });
-}
-
-/**
- * Fencings that keep devices busy. One whose every level has failed goes on trying with long pauses and no longer counts,
- * nor does one whose node is not lost at present: else a few broken devices would hold up every other node for good.
- */
-function fencingsUnderWay(turn: Turn): number {
-  let count = 0;
-  for (const fencing of turn.openFencings.values()) {
-    if (fencing.status.proof !== undefined) continue;
-    const begun = fencing.status.attempts.at(-1)?.outcome === "Started";
-    const lost = turn.verdicts.get(fencing.nodeName)?.kind === "lost";
-    if (begun || (lost && roundsFailed(turn, fencing) === 0)) count += 1;
-  }
-  return count;
 }
 
 /** The first name for this incarnation that no ledger has: earlier ones may have been closed, and some of those deleted. */
@@ -179,7 +167,7 @@ function advanceUnproven(turn: Turn, fencing: FencingFact): void {
     return;
   }
   if (fencing.requested === true && alive) attemptRequested(turn, fencing, level);
-  else attempt(turn, fencing, level, turn.storm);
+  else attempt(turn, fencing, level);
 }
 
 /** Fences a living node, because somebody asked: with more care than a dead one, for VMs run there. */
@@ -198,8 +186,8 @@ function abandon(turn: Turn, fencing: FencingFact, message: string): void {
   closeLedger(turn, fencing, "Aborted", `${message}${left}`);
 }
 
-/** `storm`: why the power must not be cut; the state is read all the same, for a node that is off is no victim of ours. */
-function attempt(turn: Turn, fencing: FencingFact, level: FencingLevel, storm: string | undefined): void {
+/** Where the power must not be cut the state is read all the same: a node that is off is no victim of ours. */
+function attempt(turn: Turn, fencing: FencingFact, level: FencingLevel, requestedHeld?: Held): void {
   const { nodeName } = fencing;
   const node = turn.snapshot.nodes.get(nodeName);
   const last = fencing.status.attempts.at(-1);
@@ -208,7 +196,8 @@ function attempt(turn: Turn, fencing: FencingFact, level: FencingLevel, storm: s
     if (last?.outcome === "Started") turn.plan.add({ kind: "Fence", fencing, level, mayPowerOff: false });
     return;
   }
-  if (storm !== undefined) turn.plan.refuse(`node/${nodeName}`, "StormHold", storm);
+  const held = requestedHeld ?? whyNoShot(turn, fencing);
+  if (held !== undefined) turn.plan.refuse(`node/${nodeName}`, held.reason, held.message);
   if (
     roundsFailed(turn, fencing) > 0 &&
     last?.outcome !== "Started" &&
@@ -230,7 +219,7 @@ function attempt(turn: Turn, fencing: FencingFact, level: FencingLevel, storm: s
     kind: "Fence",
     fencing,
     level,
-    mayPowerOff: storm === undefined,
+    mayPowerOff: held === undefined,
     events: node === undefined ? [] : [nodeEvent(node, "Normal", "NodeFenced", proven)],
   });
 }
@@ -257,6 +246,7 @@ function heardAgain(turn: Turn, fencing: FencingFact, level: FencingLevel | unde
 }
 
 function recordReboot(turn: Turn, fencing: FencingFact, node: NodeFact): void {
+  if (quarantine(turn, fencing, node)) return;
   const at = timestamp(turn.now.wallMs);
   const bootID = node.bootID ?? "";
   const detail = `${node.name} runs with boot ID ${bootID}, so the incarnation ${fencing.bootID} has ended`;

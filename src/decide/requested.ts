@@ -1,19 +1,14 @@
 // The fencing of a living node because somebody asked for it: what must hold beyond what holds for a dead one.
 import type { FencingFact } from "../model/fencing.ts";
-import type { RefusalReason } from "../api/reasons.ts";
+import type { Held } from "./shots.ts";
 import { seconds } from "./text.ts";
 import type { Turn } from "./turn.ts";
 
 /** Without an answer of the API server for this long we do not know how the other nodes are. */
 const BLIND_AFTER_MS = 7_000;
 
-interface Refused {
-  readonly reason: RefusalReason;
-  readonly message: string;
-}
-
 /** Why the living node is not fenced now, or undefined. What a disarm and a storm hold is judged with each attempt. */
-export function whyNotRequested(turn: Turn, fencing: FencingFact, underWay: number): Refused | undefined {
+export function whyNotRequested(turn: Turn, fencing: FencingFact, underWay: number): Held | undefined {
   const { nodeName } = fencing;
   const blind = whyBlind(turn);
   if (blind !== undefined)
@@ -36,11 +31,12 @@ export function whyNotRequested(turn: Turn, fencing: FencingFact, underWay: numb
  * Why the power must not be cut where one node more would be one too many. A node that is late or isolated is counted
  * among those already.
  */
-export function stormWith(turn: Turn, nodeName: string): string | undefined {
-  if (turn.storm !== undefined) return turn.storm;
+export function stormWith(turn: Turn, nodeName: string): Held | undefined {
+  if (turn.storm !== undefined) return { reason: "StormHold", message: turn.storm };
   const counted = turn.verdicts.get(nodeName)?.kind !== "healthy";
   if (counted || turn.stormRoom >= 1) return undefined;
-  return `${nodeName} is not fenced as requested: as many nodes are lost, late or shot a moment ago as the storm limit allows`;
+  const message = `${nodeName} is not fenced as requested: as many nodes are lost, late or shot a moment ago as the storm limit allows`;
+  return { reason: "StormHold", message };
 }
 
 function whyBlind({ snapshot, policy, now, plan }: Turn): string | undefined {

@@ -12,6 +12,7 @@ import { isDisarmed } from "./disarm.ts";
 import { nodeEvent } from "./event.ts";
 import { isHeardNow, missingForReturn, sawChangeAfter } from "./judge-node.ts";
 import { writeLedger } from "./ledger.ts";
+import { quarantine } from "./quarantine.ts";
 import { isHeldOpen, type Releasing, waitingOn } from "./release.ts";
 import { timestamp, wallMsOf } from "./text.ts";
 import { decideLifting, decideUndoing } from "./undoing.ts";
@@ -149,6 +150,7 @@ function followReturn(turn: Turn, fencing: FencingFact, node: NodeFact | undefin
     return;
   }
   if (decideUndoing(turn, fencing, "Rebooted")) return;
+  if (quarantine(turn, fencing, node)) return;
   if (hasOurTaint(node)) {
     turn.plan.add({ kind: "Untaint", node: node.name });
     return;

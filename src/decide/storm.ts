@@ -2,7 +2,7 @@
 // network or the API server are at fault, so nothing is shot. Reading power states is harmless and goes on.
 import type { DecisionPolicy, NodeLimit } from "../model/decision-policy.ts";
 import type { AttemptOutcome, FencingFact } from "../model/fencing.ts";
-import { isOutOfService } from "../model/node.ts";
+import { isOutOfService, type NodeFact } from "../model/node.ts";
 import type { NodeVerdict } from "../model/node-verdict.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import type { PlanDraft } from "./turn.ts";
@@ -44,8 +44,9 @@ export interface Storm {
  * forgotten, would hold up the failover of the next for days.
  */
 export function judgeStorm(judged: Judged): Storm {
+  const silent: NodeFact[] = [];
   const limit = stormLimit(judged.policy.stormMaxLost, judged.verdicts.size);
-  const { lost, late, shot, proven } = count(judged);
+  const { lost, late, shot, proven } = count(judged, silent);
   const room = limit - lost - late - shot;
   if (lost === 0 || room >= 0) return { message: undefined, room };
   const more = [
@@ -53,25 +54,52 @@ export function judgeStorm(judged: Judged): Storm {
     shot === 0 ? "" : `, ${shot} more powered off by us a moment ago`,
     proven === 0 ? "" : ` (${proven} more are proven off)`,
   ].join("");
-  const message = `${lost} of ${judged.verdicts.size} nodes are lost at once${more}, limit ${limit}: nothing is powered off until fewer are`;
+  const message = `${lost} of ${judged.verdicts.size} nodes are lost at once${more}, limit ${limit}: nothing is powered off until fewer are${whereAbouts(judged, silent)}`;
   return { message, room };
 }
 
-function count(judged: Judged) {
+/**
+ * What the silent nodes have in common: nodes of one failure domain that fall silent together have more likely lost its
+ * switch or its power than each its own, and where not one is heard it is more likely we who are cut off.
+ */
+function whereAbouts({ snapshot, policy, verdicts }: Judged, silent: readonly NodeFact[]): string {
+  if (silent.length === verdicts.size)
+    return "; not one node is heard, so it is more likely our own connection, or the API server, than the nodes";
+  const label = policy.failureDomainLabel;
+  const domains = new Set(silent.map((node) => node.placement.labels[label]));
+  const [domain] = domains;
+  if (domains.size !== 1 || domain === undefined) return "";
+  let there = 0;
+  for (const node of snapshot.nodes.values()) if (node.placement.labels[label] === domain) there += 1;
+  return `; all ${silent.length} are in ${label}=${domain}, which has ${there} nodes: look at what they share`;
+}
+
+function count(judged: Judged, silent: NodeFact[]) {
   const counts = { lost: 0, late: 0, shot: 0, proven: 0 };
   for (const [node, { kind }] of judged.verdicts) {
     const fencing = judged.openFencings.get(node);
     if (fencing?.status.proof !== undefined) {
       if (kind === "lost") counts[wasShotLately(judged, fencing) ? "shot" : "proven"] += 1;
     } else if (kind === "suspect") {
-      if (!isOutOfUse(judged, node)) counts.late += 1;
-    } else if ((kind === "lost" || kind === "isolated") && !isOutOfUse(judged, node)) counts.lost += 1;
+      if (!isOutOfUse(judged, node)) {
+        counts.late += 1;
+        silent.push(...factOf(judged, node));
+      }
+    } else if ((kind === "lost" || kind === "isolated") && !isOutOfUse(judged, node)) {
+      counts.lost += 1;
+      silent.push(...factOf(judged, node));
+    }
   }
   return counts;
 }
 
+function factOf({ snapshot }: Judged, name: string): readonly NodeFact[] {
+  const node = snapshot.nodes.get(name);
+  return node === undefined ? [] : [node];
+}
+
 /** Ends of an attempt that did something to a node that may have been well. */
-const SHOTS: readonly (AttemptOutcome | undefined)[] = ["PoweredOff", "Remediated", "StorageFenced"];
+export const SHOTS: readonly (AttemptOutcome | undefined)[] = ["PoweredOff", "Remediated", "StorageFenced"];
 
 /** Whether it was on until we cut its power, and that is not long ago: it may have been as well as we are. */
 function wasShotLately({ nowMs, plan }: Judged, { status, provenAtMs = 0 }: FencingFact): boolean {

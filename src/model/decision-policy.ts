@@ -15,7 +15,15 @@ export interface DecisionPolicy {
   readonly isolatedGraceMs: number;
   /** More lost, unproven nodes than this at once: hold, and only read power states. */
   readonly stormMaxLost: NodeLimit;
+  /** Label by whose values nodes share a rack, a switch or a power supply. */
+  readonly failureDomainLabel: string;
   readonly maxConcurrentFencings: number;
+  /** Nodes powered off within an hour, at most; reading power states goes on. */
+  readonly maxFencingsPerHour: number;
+  /** Returns within the window after which a node is quarantined; 0: never. */
+  readonly quarantineAfterReturns: number;
+  readonly quarantineWindowMs: number;
+  readonly quarantineMs: number;
   /** VMs released and not yet scheduled elsewhere, at most: keeps KubeVirt's workers busy with the important ones first. */
   readonly maxRestartsInFlight: number;
   /** A released VM leaves that window after this long, so that one that cannot be placed does not hold up the rest. */

@@ -60,6 +60,16 @@ export const OUT_OF_SERVICE_TAINT = "node.kubernetes.io/out-of-service";
 /** The value by which we know the out-of-service taint to be ours; a taint with another value is somebody else's. */
 export const OUR_TAINT_VALUE = "holdfast";
 
+/** Key of the taint that keeps new VMs off a node that flaps. Its value is its end, in seconds since 1970. */
+export const QUARANTINE_TAINT = "holdfast.dev/quarantine";
+
+/** The node's quarantine, where it is in one; without an end where the taint's value is no time. */
+export function quarantineOf(node: NodeFact): { readonly untilWallMs: number | undefined } | undefined {
+  const taint = node.placement.taints.find(({ key }) => key === QUARANTINE_TAINT);
+  if (taint === undefined) return undefined;
+  return { untilWallMs: /^\d{1,12}$/.test(taint.value ?? "") ? Number(taint.value) * 1000 : undefined };
+}
+
 /** Whether the node carries the out-of-service taint, whoever set it. */
 export function isOutOfService(node: NodeFact): boolean {
   return node.placement.taints.some((taint) => taint.key === OUT_OF_SERVICE_TAINT);

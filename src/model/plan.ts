@@ -149,6 +149,14 @@ export interface UntaintStep extends StepBase {
   readonly node: string;
 }
 
+/** Keep new VMs off a node that flaps, or let them come again. */
+export interface QuarantineStep extends StepBase {
+  readonly kind: "Quarantine";
+  readonly node: string;
+  /** Its end in seconds since 1970; undefined lifts it. */
+  readonly untilSeconds: number | undefined;
+}
+
 export interface CreateMigrationStep extends StepBase {
   readonly kind: "CreateMigration";
   readonly vmKey: string;
@@ -216,6 +224,7 @@ export type Step =
   | UnfenceStorageStep
   | RecordStorageClientsStep
   | UntaintStep
+  | QuarantineStep
   | CreateMigrationStep
   | AbortMigrationStep
   | WriteProtectionStep
@@ -225,7 +234,7 @@ export type Step =
 
 /** Something we would have done and do not, with the numbers that made it so. A result, not a log line. */
 export interface Refusal {
-  /** `node/<name>` or `vm/<namespace>/<name>`. */
+  /** `node/<name>`, `vm/<namespace>/<name>`, or `cluster`. */
   readonly about: string;
   readonly reason: string;
   readonly message: string;

@@ -95,6 +95,7 @@ export function sampleSteps(scene: ActScene): { readonly [Kind in Step["kind"]]:
       wanted: [{ className: "ceph", cidrs: ["10.0.0.1"] }],
     },
     Untaint: { kind: "Untaint", node: NODE },
+    Quarantine: { kind: "Quarantine", node: NODE, untilSeconds: 1_795_000_000 },
     CreateMigration: {
       kind: "CreateMigration",
       vmKey: "prod/db",

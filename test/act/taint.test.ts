@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { performTaint, performUntaint } from "../../src/act/taint.ts";
+import { performQuarantine, performTaint, performUntaint } from "../../src/act/taint.ts";
 import type { PerformedStep } from "../../src/act/outcome.ts";
 import type { FakeObject } from "../support/fake-objects.ts";
 import { ActScene, NODE, NODE_PATH } from "./act-fixture.ts";
@@ -159,5 +159,38 @@ describe("lifting the taint", () => {
     setTaints(scene, THEIRS);
     expect(await untaint(scene)).toMatchObject({ outcome: "unchanged" });
     expect(scene.api.writes).toEqual([]);
+  });
+});
+
+describe("a quarantine", () => {
+  const step = (untilSeconds: number | undefined) =>
+    ({ kind: "Quarantine", node: NODE, untilSeconds }) as const;
+  const QUARANTINE = { key: "holdfast.dev/quarantine", value: "1795000000", effect: "NoSchedule" };
+  const perform = (scene: ActScene, untilSeconds: number | undefined) =>
+    scene.finish(performQuarantine(step(untilSeconds), scene.context()));
+
+  it("is a taint with its end, beside every other taint, and goes without touching them", async () => {
+    const scene = new ActScene();
+    setTaints(scene, UNREACHABLE, THEIRS, OURS);
+    expect(await perform(scene, 1_795_000_000)).toEqual({ outcome: "done" });
+    expect(taints(scene)).toEqual([UNREACHABLE, THEIRS, OURS, QUARANTINE]);
+    expect(await perform(scene, undefined)).toEqual({ outcome: "done" });
+    expect(taints(scene)).toEqual([UNREACHABLE, THEIRS, OURS]);
+  });
+
+  it("is not moved where one stands, nor lifted where none does", async () => {
+    const scene = new ActScene();
+    setTaints(scene, QUARANTINE);
+    expect(await perform(scene, 1_999_999_999)).toMatchObject({ outcome: "unchanged" });
+    setTaints(scene, THEIRS);
+    expect(await perform(scene, undefined)).toMatchObject({ outcome: "unchanged" });
+    expect(scene.api.writes).toEqual([]);
+  });
+
+  it("does not lose a taint that somebody adds in between", async () => {
+    const scene = new ActScene();
+    interfere(scene, 1);
+    expect(await perform(scene, 1_795_000_000)).toEqual({ outcome: "done" });
+    expect(taints(scene)).toEqual([UNREACHABLE, { key: "theirs-1", effect: "NoSchedule" }, QUARANTINE]);
   });
 });

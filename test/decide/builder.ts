@@ -12,7 +12,7 @@ import type {
 import type { DisarmFact } from "../../src/model/disarm.ts";
 import type { LevelReadiness } from "../../src/model/fencing-readiness.ts";
 import type { NodeFact, NodeLeaseFact, Taint } from "../../src/model/node.ts";
-import { OUR_TAINT_VALUE, OUT_OF_SERVICE_TAINT } from "../../src/model/node.ts";
+import { OUR_TAINT_VALUE, OUT_OF_SERVICE_TAINT, QUARANTINE_TAINT } from "../../src/model/node.ts";
 import type { PathProbe } from "../../src/model/probe.ts";
 import type { Plan, Step } from "../../src/model/plan.ts";
 import type {
@@ -73,6 +73,8 @@ export interface NodeWords {
   readonly cordoned?: boolean;
   readonly outOfService?: boolean | string;
   readonly labels?: Record<string, string>;
+  /** The value of its quarantine taint. */
+  readonly quarantined?: string;
   readonly placementAgeMs?: number;
   readonly noLease?: boolean;
   /** The time in its Lease, by its own clock; none that can be read unless said. */
@@ -133,6 +135,8 @@ export class Cluster {
     const taints: Taint[] = [];
     if (words.cordoned)
       taints.push({ key: "node.kubernetes.io/unschedulable", value: undefined, effect: "NoSchedule" });
+    if (words.quarantined !== undefined)
+      taints.push({ key: QUARANTINE_TAINT, value: words.quarantined, effect: "NoSchedule" });
     if (words.outOfService) {
       const value = words.outOfService === true ? OUR_TAINT_VALUE : words.outOfService;
       taints.push({ key: OUT_OF_SERVICE_TAINT, value, effect: "NoSchedule" });

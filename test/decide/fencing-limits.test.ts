@@ -31,7 +31,7 @@ const opened = (plan: Plan): string[] => stepsOf(plan, "OpenFencing").map((step)
 
 describe("how many fencings are opened", () => {
   it("is limited also among those of one turn, the nodes with the most important VMs first", () => {
-    const plan = losing(1, 500, 2, 900, 700).decide();
+    const plan = losing(1, 500, 2, 900, 700).decide({ stormMaxLost: { count: 9 } });
     expect(opened(plan)).toEqual(["n3", "n4", "n1"]);
     expect(refusalsOf(plan, "node/n0")).toEqual(["TooManyFencings"]);
   });

@@ -232,6 +232,7 @@ export class LiveWorld {
       case "ConfirmOff":
       case "Taint":
       case "Untaint":
+      case "Quarantine":
       case "Release":
       case "StartVM":
       case "DeleteVMI":

@@ -2,6 +2,7 @@ import { DEFAULT_AVAILABILITY_RULE } from "../../src/model/availability.ts";
 import { describe, expect, it } from "vitest";
 import { CONDITION_REASONS, EVENT_REASONS, REFUSAL_REASONS } from "../../src/api/reasons.ts";
 import { decide } from "../../src/decide/decide.ts";
+import type { FencingFact } from "../../src/model/fencing.ts";
 import type { Plan } from "../../src/model/plan.ts";
 import type { Condition } from "../../src/model/protection.ts";
 import {
@@ -95,6 +96,11 @@ const situations: readonly Cluster[] = [
   cordonedWith({ vmi: { liveMigratable: NOT_MIGRATABLE } }),
   cordonedWith({ vmi: { liveMigratable: NOT_MIGRATABLE }, protection: { evacuation: orRestart() } }),
   threeNodes().vm("a", on).migration("a"),
+  threeNodes().node("n1", { quarantined: "9999999999" }).node("n2", { quarantined: "1" }),
+  flapping(),
+  deaf(threeNodes().node("n1", LOST)),
+  wandering(),
+  manyLost(),
   threeNodes().probed("n1", "answers", "silent"),
   threeNodes().node("n2", LOST).node("n3", LOST).fencing("n1", {}, { requested: true }),
   deaf(threeNodes().fencing("n1", {}, { requested: true })),
@@ -139,6 +145,31 @@ function fourLost(): Cluster {
 }
 function deaf(cluster: Cluster): Cluster {
   cluster.contactSinceMs = NOW_MS - 5_000;
+  return cluster;
+}
+/** n1 is back for the third time within an hour. */
+function flapping(): Cluster {
+  const cluster = threeNodes().node("n1", BACK).fenced("n1");
+  for (const number of [1, 2])
+    cluster.fencings.set(`nf-old-${number}`, {
+      ...threeNodes().fencing("n1", { phase: "Returned", returnedAt: NOW }).fencings.get("nf-n1"),
+      name: `nf-old-${number}`,
+    } as FencingFact);
+  return cluster;
+}
+/** Four nodes of twenty-five, which is no storm. */
+function manyLost(): Cluster {
+  const cluster = threeNodes();
+  for (let i = 0; i < 25; i++) cluster.node(`m${i}`, i < 4 ? LOST : {});
+  for (let i = 0; i < 4; i++) cluster.vm(`on-m${i}`, { on: `m${i}` });
+  return cluster;
+}
+/** Twenty nodes were powered off within the hour, and n1 is lost. */
+function wandering(): Cluster {
+  const cluster = threeNodes().node("n1", LOST).vm("a", on).fencing("n1");
+  const proof = { type: "PowerOff", bootID: "x", observedAt: NOW, detail: "", attempt: 1 } as const;
+  const attempts = [attempt({ outcome: "PoweredOff" })];
+  for (let i = 0; i < 20; i++) cluster.fencing(`gone-${i}`, { phase: "Returned", proof, attempts });
   return cluster;
 }
 function inForce() {

@@ -107,6 +107,92 @@ describe("a storm", () => {
     expect(plan.lookAgainAtMs).toBe(NOW_MS + 1_000);
   });
 
+  describe("tells what the silent nodes have in common:", () => {
+    const zone = (value: string, words = {}) => ({
+      ...words,
+      labels: { "topology.kubernetes.io/zone": value },
+    });
+    const said = (built: Cluster, policy: Partial<DecisionPolicy> = {}): string =>
+      built.decide(policy).refusals.find(({ reason }) => reason === "StormHold")?.message ?? "";
+    const rack = (): Cluster => {
+      const built = cluster(10);
+      for (const name of ["n0", "n1", "n2"]) built.node(name, zone("rack-a", LOST));
+      for (const name of ["n3", "n4"]) built.node(name, zone("rack-a"));
+      return built.node("n5", zone("rack-b"));
+    };
+
+    it("the failure domain, with how many nodes are there", () => {
+      expect(said(rack())).toContain("all 3 are in topology.kubernetes.io/zone=rack-a, which has 5 nodes");
+    });
+
+    it("the label that the settings name", () => {
+      const built = cluster(10);
+      for (const name of ["n0", "n1", "n2"])
+        built.node(name, { ...LOST, labels: { "example.com/rack": "7" } });
+      expect(said(built, { failureDomainLabel: "example.com/rack" })).toContain(
+        "all 3 are in example.com/rack=7",
+      );
+      expect(said(built)).not.toContain("all 3");
+    });
+
+    it("nothing where they are in several domains, or one is in none", () => {
+      expect(said(rack().node("n5", zone("rack-b", LOST)))).not.toContain("which has");
+      expect(said(rack().node("n6", { leaseSilentMs: 15_000 }))).not.toContain("which has");
+    });
+
+    it("that not one node is heard, so that it is more likely us", () => {
+      const built = cluster(4);
+      for (const name of ["n1", "n2", "n3"]) built.node(name, LOST);
+      expect(said(built)).toContain(
+        "not one node is heard, so it is more likely our own connection, or the API server",
+      );
+    });
+  });
+
+  describe("of nodes without power", () => {
+    /** Thirty of forty nodes lost, a VM on each, the later the more important. */
+    const blackout = (): Cluster => {
+      const built = new Cluster().topology();
+      for (let i = 0; i < 40; i++) {
+        const name = `n${String(i).padStart(2, "0")}`;
+        built.node(name, i < 30 ? LOST : {});
+        if (i < 30) built.vm(`vm-${name}`, { on: name, protection: { priority: i } });
+      }
+      return built;
+    };
+
+    it("has the power states of all of them read, those with the most important VMs first", () => {
+      const opened = stepsOf(blackout().decide(), "OpenFencing").map((step) => step.node);
+      expect(opened).toHaveLength(30);
+      expect(opened.slice(0, 3)).toEqual(["n29", "n28", "n27"]);
+      const built = blackout();
+      for (let i = 0; i < 30; i++) built.fencing(`n${String(i).padStart(2, "0")}`);
+      const looks = stepsOf(built.decide(), "Fence");
+      expect(looks).toHaveLength(30);
+      expect(looks.filter((step) => step.mayPowerOff)).toEqual([]);
+      expect(looks[0]?.fencing.nodeName).toBe("n29");
+    });
+
+    it("lets the VMs of those that are provably off go in order of their priority, across nodes", () => {
+      const built = blackout();
+      for (const name of ["n03", "n17", "n25"])
+        built
+          .node(name, { leaseSilentMs: 400_000, heartbeatSilentMs: 400_000, outOfService: true })
+          .fenced(name, { attempts: [attempt({ outcome: "AlreadyOff" })] });
+      const released = stepsOf(built.decide(), "Release").map((step) => step.vmKey);
+      expect(released).toEqual(["ns/vm-n25", "ns/vm-n17", "ns/vm-n03"]);
+    });
+
+    it("shoots no more at once than allowed when it is over, the most important first", () => {
+      const built = blackout();
+      for (let i = 0; i < 30; i++) built.fencing(`n${String(i).padStart(2, "0")}`);
+      const plan = built.decide({ stormMaxLost: { count: 30 } });
+      const shots = stepsOf(plan, "Fence").filter((step) => step.mayPowerOff);
+      expect(shots.map((step) => step.fencing.nodeName)).toEqual(["n29", "n28", "n27"]);
+      expect(refusalsOf(plan, "node/n00")).toEqual(["TooManyFencings"]);
+    });
+  });
+
   it("is over when enough have been proven or heard, and then the next step may shoot", () => {
     const built = cluster(10).node("n1", LOST).node("n2", LOST);
     expect(shoots(built, { percent: 20 })).toBe(false);

@@ -10,6 +10,7 @@ import { AuditLog } from "../../lab/holdfast/audit-log.ts";
 import { type Bmcs, startBmcs } from "../../lab/holdfast/bmcs.ts";
 import { type ReplicaOptions, startReplica } from "../../lab/holdfast/in-process-replica.ts";
 import { apply, installHoldfast } from "../../lab/holdfast/install.ts";
+import { expectOk } from "../../lab/kubevirt/calls.ts";
 import type { NodeDelays } from "../../lab/nodes/delays.ts";
 import type { DecisionPolicy } from "../../src/model/decision-policy.ts";
 import type { Operator } from "../../src/run/operator.ts";
@@ -53,6 +54,11 @@ export interface ProtectedVM extends Omit<VmRequest, "namespace"> {
   readonly on?: string;
   /** Further fields of the HAVirtualMachine's spec; `none` leaves the VM without one. */
   readonly promise?: object | "none";
+}
+
+interface NodeIdentity {
+  readonly metadata: { readonly uid: string };
+  readonly status: { readonly nodeInfo: { readonly bootID: string } };
 }
 
 /** A running replica. */
@@ -280,6 +286,23 @@ export class OperatorRig extends HoldfastLab {
       metadata: { namespace: this.namespace, name },
       spec: { virtualMachineName: vmName, ...spec },
     } as never);
+  }
+
+  /** Has a node fenced by hand, as deploy/samples/node-fencing.yaml shows. Answers the ledger's name. */
+  async requestFencing(node: string, change: { readonly bootID?: string } = {}): Promise<string> {
+    const path = `/api/v1/nodes/${node}`;
+    const { metadata, status } = expectOk(
+      await this.admin.request<NodeIdentity>({ method: "GET", path }),
+      path,
+    );
+    const name = `${node}-by-hand-${performance.now().toFixed(0)}`;
+    const at = new Date().toISOString();
+    const { uid: nodeUID } = metadata;
+    const bootID = change.bootID ?? status.nodeInfo.bootID;
+    const spec = { nodeName: node, nodeUID, bootID, reason: "Requested", detectedAt: at, lastSeenAt: at };
+    const manifest = { apiVersion: "holdfast.dev/v1alpha1", kind: "NodeFencing", metadata: { name }, spec };
+    await apply(this.admin, manifest);
+    return name;
   }
 
   async startVM(name: string): Promise<void> {
