@@ -16,7 +16,7 @@ const LONG_MS = 60_000;
 const FLAGS = [
   "--node-suspect-after=3s",
   "--node-lost-after=5s",
-  // All nodes of the lab have the address of this machine, which answers for the dead, too.
+  // The lab's nodes have no network of their own: whatever answers at their addresses, it is not they.
   "--probe-method=off",
   "--leader-elect-lease-duration=3s",
   "--leader-elect-renew-deadline=2s",

@@ -34,9 +34,6 @@ describe("the alerts", () => {
     const known = new Map(
       (Object.values(METRICS) as MetricDefinition[]).map((metric) => [metric.name, metric]),
     );
-    // Agreed on, and landing with the readiness checks of fencing devices.
-    if (!known.has("holdfast_fencing_nodes"))
-      known.set("holdfast_fencing_nodes", { ...METRICS.fencings, labels: { state: "agreed" } });
     const recorded = new Set(rules.flatMap(({ record }) => record ?? []));
     for (const { expr } of rules) {
       for (const [, name = "", matchers] of expr.matchAll(/\b(holdfast[_:][a-z0-9_:]+)(?:\{([^}]*)\})?/g)) {
