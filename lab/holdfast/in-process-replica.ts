@@ -6,6 +6,7 @@ import type { Clock } from "../../src/model/clock.ts";
 import type { ProbeSettings } from "../../src/observe/node-prober.ts";
 import type { DecisionPolicy, ReadinessPace } from "../../src/model/decision-policy.ts";
 import { Operator, type OperatorObserver } from "../../src/run/operator.ts";
+import type { DecisionRing } from "../../src/run/decision-ring.ts";
 import { createRealClock } from "../../src/run/real-clock.ts";
 import { defaultPolicy, defaultReadiness } from "../../src/config.ts";
 import type { ElectionTimings } from "../../src/run/election-timings.ts";
@@ -26,6 +27,8 @@ export interface ReplicaOptions {
   readonly openDevice?: OpenDevice;
   /** Whether and how nodes are probed directly; not at all unless said. */
   readonly probe?: ProbeSettings;
+  /** Keeps its decisions for replay. */
+  readonly decisions?: DecisionRing;
   readonly log?: (level: "info" | "warn", message: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -61,6 +64,7 @@ export function startReplica(controlPlane: ControlPlane, options: ReplicaOptions
     dryRun: false,
     ...(options.observer === undefined ? {} : { observer: options.observer }),
     ...(options.probe === undefined ? {} : { probe: options.probe }),
+    ...(options.decisions === undefined ? {} : { decisions: options.decisions }),
     ...(options.openDevice === undefined ? {} : { openDevice: options.openDevice }),
     onBug: (error) => {
       throw error;

@@ -115,13 +115,8 @@ function trimmed(snapshot: Snapshot, vms: ReadonlySet<string>): Snapshot {
   const { last } = snapshot;
   return {
     ...snapshot,
+    ...still(snapshot, Object.keys(parts)),
     ...parts,
-    nodes: new Map(snapshot.nodes),
-    leases: leasesOf(snapshot),
-    fencings: new Map(snapshot.fencings),
-    topologies: new Map(snapshot.topologies),
-    policies: new Map(snapshot.policies),
-    namespaces: new Map(snapshot.namespaces),
     index: trimmedIndex(snapshot.index, keys, vms),
     changes: { ...snapshot.changes, vmKeys: only(snapshot.changes.vmKeys) },
     last:
@@ -135,14 +130,33 @@ function trimmed(snapshot: Snapshot, vms: ReadonlySet<string>): Snapshot {
   };
 }
 
-/** Leases as a map, so that they can be written down. */
-function leasesOf(snapshot: Snapshot): Snapshot["leases"] {
-  const leases = new Map<string, NonNullable<ReturnType<Snapshot["leases"]["get"]>>>();
-  for (const name of snapshot.nodes.keys()) {
-    const lease = snapshot.leases.get(name);
-    if (lease !== undefined) leases.set(name, lease);
-  }
-  return leases;
+/**
+ * The parts of a snapshot as they are now, by their shape: maps are live, so they are copied; what is only looked up by a
+ * node's name becomes a map, or a function over one, so that it can be written down.
+ */
+function still(snapshot: Snapshot, except: readonly string[]): Partial<Snapshot> {
+  const nodes = [...snapshot.nodes.keys()];
+  const others = Object.entries(snapshot).filter(([name]) => !except.includes(name));
+  const parts = others.map(([name, part]: [string, unknown]): [string, unknown] => {
+    if (part instanceof Map) return [name, new Map(part)];
+    if (typeof part === "function") {
+      const values = new Map(nodes.map((node) => [node, (part as (node: string) => unknown)(node)]));
+      return [name, perNode(values)];
+    }
+    if (!isLookup(part)) return [name, part];
+    const found = nodes.map((node): [string, unknown] => [node, part.get(node)]);
+    return [name, new Map(found.filter(([, value]) => value !== undefined))];
+  });
+  return Object.fromEntries(parts) as Partial<Snapshot>;
+}
+
+function isLookup(part: unknown): part is { get(node: string): unknown } {
+  return typeof part === "object" && part !== null && "get" in part && typeof part.get === "function";
+}
+
+/** A function of a node's name that knows its values, and so can be written down. */
+function perNode(values: ReadonlyMap<string, unknown>): (node: string) => unknown {
+  return Object.assign((node: string) => values.get(node), { values });
 }
 
 /** Every part by its shape: groups and sets keep what is kept; counts stay as they are. */
@@ -169,14 +183,13 @@ function trimmedIndex(
 
 /** The record as JSON; maps and sets are tagged, device settings and foreign annotations left out. */
 export function writeDecision(record: DecisionRecord): string {
-  const { snapshot } = record;
-  const leaseAsOfMs = new Map([...snapshot.nodes.keys()].map((name) => [name, snapshot.leaseAsOfMs(name)]));
-  return JSON.stringify({ ...record, snapshot: { ...snapshot, leaseAsOfMs } }, tagged);
+  return JSON.stringify(record, tagged);
 }
 
 function tagged(key: string, value: unknown): unknown {
   if (value instanceof Map) return { $map: [...(value as Map<unknown, unknown>)] };
   if (value instanceof Set) return { $set: [...(value as Set<unknown>)] };
+  if (typeof value === "function" && "values" in value) return { $perNode: value.values };
   if (key === "levels" && Array.isArray(value)) return value.map(withoutDevice);
   if (key === "level" && typeof value === "object") return withoutDevice(value);
   if (key === "annotations" && typeof value === "object" && value !== null)
@@ -210,14 +223,13 @@ export function readDecision(text: string): DecisionRecord | undefined {
   }
   const read = value as Partial<DecisionRecord> | null;
   if (read?.format !== DECISION_FORMAT || read.snapshot === undefined) return undefined;
-  const asOf = read.snapshot.leaseAsOfMs as unknown as ReadonlyMap<string, number>;
-  const snapshot = { ...read.snapshot, leaseAsOfMs: (node: string) => asOf.get(node) ?? 0 };
-  return { ...(read as DecisionRecord), snapshot };
+  return read as DecisionRecord;
 }
 
 function untagged(_key: string, value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if ("$map" in value) return new Map(value.$map as [unknown, unknown][]);
+  if ("$perNode" in value) return perNode(value.$perNode as Map<string, unknown>);
   if ("$set" in value) return new Set(value.$set as unknown[]);
   return value;
 }
