@@ -29,6 +29,7 @@ export class SimBmc {
   readonly #power: PowerSwitch;
   readonly #time: SimTime;
   readonly #chance: Chance;
+  #asked = false;
   #saidOff = false;
   #epoch = 0;
 
@@ -47,7 +48,7 @@ export class SimBmc {
   state(): PowerState {
     if (this.fault === "unknownState") return "Unknown";
     const state = this.#power.read();
-    if (this.fault === "saysOffOnce" && state === "On" && !this.#saidOff) {
+    if (this.fault === "saysOffOnce" && this.#asked && state === "On" && !this.#saidOff) {
       this.#saidOff = true;
       return "Off";
     }
@@ -59,6 +60,10 @@ export class SimBmc {
       case "refusing":
         return { kind: "refused", message: "409 Conflict: not now" };
       case "deaf":
+        return { kind: "accepted", message: "204" };
+      case "saysOffOnce":
+        this.#asked = true;
+        this.#saidOff = false;
         return { kind: "accepted", message: "204" };
       case "lateOff":
         this.#cutLater(LATE_SWITCH_MS);
@@ -81,6 +86,7 @@ export class SimBmc {
   /** Forgets what it still meant to do. */
   heal(): void {
     this.fault = undefined;
+    this.#asked = false;
     this.#saidOff = false;
     this.#epoch += 1;
   }

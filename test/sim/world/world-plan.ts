@@ -32,7 +32,10 @@ export interface ReplicaPlan {
   readonly on?: string;
 }
 
-/** How a BMC misbehaves. Each is something BMCs do; none says Off of a running machine more than once in a row. */
+/**
+ * How a BMC misbehaves. Each is something BMCs do; none says Off of a running machine more than once in a row.
+ * `saysOffOnce`: does not act, and reports for one reading what it was asked to do.
+ */
 export type BmcFault =
   | "unreachable"
   | "slow"
