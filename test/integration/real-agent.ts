@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import type { FenceAgentAccess } from "../../src/act/fence/fence-agent-access.ts";
 import { FenceAgentCatalog } from "../../src/act/fence/fence-agent-catalog.ts";
 import { FenceAgentDevice } from "../../src/act/fence/fence-agent.ts";
+import type { FenceDevice } from "../../src/act/fence/fence-device.ts";
 import { powerOff } from "../../src/act/fence/power-off.ts";
 import type { PowerOffOptions, PowerOffResult } from "../../src/act/fence/power-off-result.ts";
 import { timingsOf } from "../../src/act/level-timings.ts";
@@ -58,10 +59,7 @@ export function openAgent(access: FenceAgentAccess): FenceAgentDevice {
 }
 
 /** The whole procedure, as the operator runs it on a node that is silent. */
-export function cut(
-  device: FenceAgentDevice,
-  options: Partial<PowerOffOptions> = {},
-): Promise<PowerOffResult> {
+export function cut(device: FenceDevice, options: Partial<PowerOffOptions> = {}): Promise<PowerOffResult> {
   return powerOff(device, {
     clock,
     deadlineMs: 60_000,
