@@ -6,9 +6,10 @@ import { HELP, readOptions, type DemoOptions } from "./options.ts";
 import { setStage, type Stage } from "./stage.ts";
 import { cordon, epilogue, failback, partition, powerLoss, standingVerdicts } from "./stories.ts";
 import { Timeline } from "./timeline.ts";
+import { deadFirstLevel } from "./two-levels.ts";
 
 const USAGE_EXIT = 64;
-const STORIES = [standingVerdicts, cordon, failback, powerLoss, partition, epilogue];
+const STORIES = [standingVerdicts, cordon, failback, powerLoss, partition, deadFirstLevel, epilogue];
 
 async function main(): Promise<number> {
   const request = readOptions(process.argv.slice(2));

@@ -78,7 +78,10 @@ export async function setStage(options: DemoOptions, timeline: Timeline): Promis
       } as never);
     }
     const replicas = await Promise.all(
-      ["holdfast-0", "holdfast-1"].map((name) => startReplicaProcess(cluster.controlPlane, { name })),
+      // Simulated nodes have no host behind their addresses; on some machines a proxy answers in its place.
+      ["holdfast-0", "holdfast-1"].map((name) =>
+        startReplicaProcess(cluster.controlPlane, { name, flags: ["--probe-method=off"] }),
+      ),
     );
     closers.push(async () => {
       await Promise.all(replicas.map((replica) => replica.stop()));

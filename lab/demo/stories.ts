@@ -11,7 +11,7 @@ const FAILBACK_DEADLINE_MS = 60_000;
 const FAILOVER_DEADLINE_MS = 90_000;
 const RETURN_DEADLINE_MS = 60_000;
 
-type Story = (stage: Stage, checks: Checks) => Promise<void>;
+export type Story = (stage: Stage, checks: Checks) => Promise<void>;
 
 /** What is said of VMs that cannot be helped, long before anything happens. */
 export const standingVerdicts: Story = async (stage, checks) => {
@@ -183,8 +183,26 @@ async function backElsewhere(
       FAILOVER_DEADLINE_MS,
     ),
   );
+  await recordedOutages(stage, checks, { node, expected });
+  if (lost.includes("batch-2")) {
+    const conditions = stage.view.protections.get(`${NAMESPACE}/batch-2`)?.status?.conditions ?? [];
+    const restartable = conditions.find((condition) => condition.type === "Restartable");
+    checks.claim(
+      "a Once VM that must not run again stays down, and says why",
+      restartable?.status === "False",
+      restartable?.message,
+    );
+  }
+}
+
+/** Each VM is up again, and its outage is on record. */
+export async function recordedOutages(
+  stage: Stage,
+  checks: Checks,
+  { node, expected }: { readonly node: string; readonly expected: readonly string[] },
+): Promise<void> {
   await checks.becomes(
-    "each of them has its outage on record, phase by phase",
+    "each of them is up again and has its outage on record, phase by phase",
     waitFor(
       "outages are recorded",
       (saw) => {
@@ -198,15 +216,6 @@ async function backElsewhere(
       FAILOVER_DEADLINE_MS,
     ),
   );
-  if (lost.includes("batch-2")) {
-    const conditions = stage.view.protections.get(`${NAMESPACE}/batch-2`)?.status?.conditions ?? [];
-    const restartable = conditions.find((condition) => condition.type === "Restartable");
-    checks.claim(
-      "a Once VM that must not run again stays down, and says why",
-      restartable?.status === "False",
-      restartable?.message,
-    );
-  }
 }
 
 async function blockedThenBack(stage: Stage, checks: Checks): Promise<void> {
@@ -224,7 +233,8 @@ async function blockedThenBack(stage: Stage, checks: Checks): Promise<void> {
   );
 }
 
-async function returned(stage: Stage, checks: Checks, node: string): Promise<void> {
+/** The node was switched on again, and is trusted. */
+export async function returned(stage: Stage, checks: Checks, node: string): Promise<void> {
   await checks.becomes(
     `${node} was powered on again and is trusted with VMs once it is healthy`,
     waitFor(

@@ -26,18 +26,23 @@ export async function startBmcs(
     readonly afterFencing?: "PowerOn" | "StayOff";
     readonly timeout?: string;
     readonly retries?: number;
+    /** Of every BMC and in the Secret. */
+    readonly password?: string;
   } = {},
 ): Promise<Bmcs> {
   const { admin } = cluster.controlPlane;
+  const { password = PASSWORD } = topology;
   const byNode = new Map<string, Bmc>();
   await Promise.all(
-    cluster.fleet.nodes.map(async (node) => byNode.set(node.name, await startOne(cluster, node))),
+    cluster.fleet.nodes.map(async (node) =>
+      byNode.set(node.name, await startOne(cluster, node, { password })),
+    ),
   );
   await apply(admin, {
     apiVersion: "v1",
     kind: "Secret",
     metadata: { name: "bmc", namespace: HOLDFAST_NAMESPACE },
-    stringData: { username: USERNAME, password: PASSWORD, "ca.crt": cluster.controlPlane.caPem },
+    stringData: { username: USERNAME, password, "ca.crt": cluster.controlPlane.caPem },
   } as never);
   await apply(admin, {
     apiVersion: "holdfast.dev/v1alpha1",
@@ -76,12 +81,50 @@ export async function startBmcs(
   };
 }
 
-async function startOne(cluster: Cluster, node: SimulatedNode): Promise<Bmc> {
+/** Annotation that tells host and port of a node's second device. */
+const OUTLET_ADDRESS_ANNOTATION = "holdfast.dev/outlet-address";
+
+/** Starts a second device for one node, and a topology of its own with two levels: its BMC, then that device. */
+export async function startOutlet(cluster: Cluster, nodeName: string): Promise<Bmc> {
+  const outlet = await startOne(cluster, cluster.fleet.node(nodeName), {
+    annotation: OUTLET_ADDRESS_ANNOTATION,
+  });
+  const level = (name: string, annotation: string) => ({
+    name,
+    method: "Redfish",
+    timeout: "15s",
+    retries: 0,
+    backoff: "1s",
+    redfish: {
+      address: `https://\${node.annotations['${annotation}']}`,
+      credentialsSecretRef: { name: "bmc" },
+      tls: { caSecretRef: { name: "bmc" } },
+    },
+  });
+  await apply(cluster.controlPlane.admin, {
+    apiVersion: "holdfast.dev/v1alpha1",
+    kind: "FencingTopology",
+    metadata: { name: "two-levels" },
+    spec: {
+      precedence: 10,
+      nodeSelector: { matchLabels: { "kubernetes.io/hostname": nodeName } },
+      levels: [level("mainboard", BMC_ADDRESS_ANNOTATION), level("outlet", OUTLET_ADDRESS_ANNOTATION)],
+    },
+  } as never);
+  return outlet;
+}
+
+async function startOne(
+  cluster: Cluster,
+  node: SimulatedNode,
+  options: { readonly annotation?: string; readonly password?: string },
+): Promise<Bmc> {
+  const { annotation = BMC_ADDRESS_ANNOTATION, password = PASSWORD } = options;
   const bmc = await startBmc({
     power: node.power,
     node: node.name,
     username: USERNAME,
-    password: PASSWORD,
+    password,
     certificate: cluster.controlPlane.certificateFor({
       commonName: `bmc-${node.name}`,
       hosts: ["127.0.0.1"],
@@ -91,7 +134,7 @@ async function startOne(cluster: Cluster, node: SimulatedNode): Promise<Bmc> {
     method: "PATCH",
     path: `/api/v1/nodes/${node.name}`,
     contentType: "application/merge-patch+json",
-    body: { metadata: { annotations: { [BMC_ADDRESS_ANNOTATION]: new URL(bmc.address).host } } },
+    body: { metadata: { annotations: { [annotation]: new URL(bmc.address).host } } },
   });
   expectOk(annotated, `annotate ${node.name}`);
   return bmc;
