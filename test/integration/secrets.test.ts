@@ -1,6 +1,7 @@
 // No password ever shows: fencings that succeed, are denied, time out, meet garbage, and meet a device that quotes the
 // password back; then everything that people and programs can read is searched for it, in every form it takes on the wire.
 import { readFileSync } from "node:fs";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { afterAll, expect, test } from "vitest";
@@ -32,26 +33,29 @@ afterAll(async () => {
   for (const close of closers) await close();
 });
 
+/** Answers the service root, so that it is spoken to further, and everything else with an error that quotes the request. */
+async function quote(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  let body = "";
+  for await (const chunk of request) body += String(chunk);
+  const basic = request.headers.authorization?.split(" ")[1] ?? "";
+  const said = `rejected ${body} ${request.headers.authorization ?? ""} ${atob(basic)}`;
+  const isRoot = request.method === "GET" && request.url === "/redfish/v1/";
+  response.writeHead(isRoot ? 200 : 500, { "content-type": "application/json" });
+  const root = {
+    "@odata.id": "/redfish/v1/",
+    Systems: { "@odata.id": "/redfish/v1/Systems" },
+    Links: { Sessions: { "@odata.id": "/redfish/v1/SessionService/Sessions" } },
+  };
+  response.end(JSON.stringify(isRoot ? root : { error: { code: "x", message: said } }));
+}
+
 /** A device that says no to everything, and quotes the credentials that it was given in its error. */
 async function startQuotingDevice(): Promise<Server> {
   const { certPem: cert, keyPem: key } = rig().cluster.controlPlane.certificateFor({
     commonName: "quoting",
     hosts: ["127.0.0.1"],
   });
-  const server = createServer({ cert, key }, async (request, response) => {
-    let body = "";
-    for await (const chunk of request) body += String(chunk);
-    const basic = request.headers.authorization?.split(" ")[1] ?? "";
-    const said = `rejected ${body} ${request.headers.authorization ?? ""} ${atob(basic)}`;
-    const isRoot = request.method === "GET" && request.url === "/redfish/v1/";
-    response.writeHead(isRoot ? 200 : 500, { "content-type": "application/json" });
-    const root = {
-      "@odata.id": "/redfish/v1/",
-      Systems: { "@odata.id": "/redfish/v1/Systems" },
-      Links: { Sessions: { "@odata.id": "/redfish/v1/SessionService/Sessions" } },
-    };
-    response.end(JSON.stringify(isRoot ? root : { error: { code: "x", message: said } }));
-  });
+  const server = createServer({ cert, key }, (request, response) => void quote(request, response));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   closers.push(() => {
     server.closeAllConnections();
