@@ -113,12 +113,17 @@ test("a remediation that NodeHealthCheck has made is waited for, and no second o
   expect(remediator.fenced.filter((uid) => uid === all[0]?.metadata.uid)).toHaveLength(1);
   await rig().node("node-2").power.on();
   rig().node("node-2").healApi();
-  await rig().untilFencing("node-2", "Returned", ({ status }) => status?.phase === "Returned");
-  // Whoever made it takes it away.
+  // Whoever made it takes it away, once the node is Ready; it is not ours to do.
+  await waitFor("node-2 is Ready under its new boot ID", () => {
+    const { status } = rig().cluster.view.nodes.get("node-2") ?? {};
+    const ready = status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True");
+    return (ready === true && status?.nodeInfo?.["bootID"] === rig().node("node-2").bootID) || undefined;
+  });
   expect(await remediator.remediations()).toHaveLength(1);
   await rig().remove(
     `/apis/${REMEDIATION_API_VERSION}/namespaces/${REMEDIATOR_NAMESPACE}/fenceagentsremediations/${all[0]?.metadata.name}`,
   );
+  await rig().untilReturned("node-2");
   await untilNoneIsLeft();
 });
 
