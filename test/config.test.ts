@@ -68,7 +68,7 @@ describe("defaults", () => {
         onIsolated: "hold",
         isolatedGraceMs: 300_000,
       },
-      probe: { method: "https", port: 10_250, addresses: [{ kind: "InternalIP" }], periodMs: 60_000 },
+      probe: undefined,
       readiness: { intervalMs: 300_000, maxConcurrent: 8 },
       dryRun: false,
       decisionRecords: 20,
@@ -85,7 +85,13 @@ describe("probes", () => {
       addresses: [{ kind: "InternalIP" }, { kind: "annotation", key: "example.com/storage-ip" }],
       periodMs: 60_000,
     });
-    expect(configOf(read(["--probe-method=off"])).probe).toBeUndefined();
+    expect(configOf(read(["--probe-method=https"])).probe).toEqual({
+      method: "https",
+      port: 10_250,
+      addresses: [{ kind: "InternalIP" }],
+      periodMs: 60_000,
+    });
+    expect(configOf(read([])).probe).toBeUndefined();
     expect(problemsOf(read(["--probe-addresses=ExternalIP"]))).toHaveLength(1);
   });
 });

@@ -137,8 +137,8 @@ const detection = {
 const probing = {
   "probe-method": choiceSetting(["https", "tcp", "off"], {
     group: "Detection",
-    help: "How nodes are probed directly, beside the API server. An answer of a node whose Lease is silent makes it isolated and not lost; silence counts only on a network that has answered before. https goes through a handshake, which keeps kubelets from logging errors.",
-    default: "https",
+    help: "How nodes are probed directly, beside the API server. An answer of a node whose Lease is silent makes it isolated and not lost; silence counts only on a network that has answered before. https goes through a handshake, which keeps kubelets from logging errors. Off unless asked for: behind a proxy that answers for every address, as some meshes and firewalls do, dead nodes would look isolated and would not be fenced. Try it first: an address where nothing is must not answer.",
+    default: "off",
   }),
   "probe-at": countSetting(
     { min: 1, max: 65_535 },
