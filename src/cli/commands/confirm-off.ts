@@ -2,6 +2,7 @@
 import { defaultPolicy } from "../../config.ts";
 import { decide } from "../../decide/decide.ts";
 import type { ApiTransport } from "../../kube/transport.ts";
+import { CONFIRM_OFF_ANNOTATION, CONFIRM_OFF_BY_ANNOTATION } from "../../model/confirmation.ts";
 import type { FencingFact } from "../../model/fencing.ts";
 import { openFencing } from "../cluster-status.ts";
 import type { CommandContext } from "../command-context.ts";
@@ -10,11 +11,6 @@ import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { FIELD_MANAGER, failureText, ownPath } from "../objects.ts";
 import { observeOnce } from "../observe-once.ts";
 import { whoami } from "../whoami.ts";
-
-/** Repeats the boot ID of the incarnation that a person has seen to be off. */
-const CONFIRM_OFF = "holdfast.dev/confirm-off";
-/** Who said so. */
-const CONFIRM_OFF_BY = "holdfast.dev/confirm-off-by";
 
 export const confirmOff: Command = {
   name: "confirm-off",
@@ -79,7 +75,7 @@ async function confirm(
   }
   if (context.has("dry-run")) {
     context.print(
-      `Dry run: ${fencing.name} would carry ${CONFIRM_OFF}=${fencing.bootID} by ${user.value}.\n`,
+      `Dry run: ${fencing.name} would carry ${CONFIRM_OFF_ANNOTATION}=${fencing.bootID} by ${user.value}.\n`,
     );
     return EXIT.ok;
   }
@@ -92,7 +88,7 @@ async function confirm(
       metadata: {
         // The ledger that was shown, and no later one of the same name.
         uid: fencing.uid,
-        annotations: { [CONFIRM_OFF]: fencing.bootID, [CONFIRM_OFF_BY]: user.value },
+        annotations: { [CONFIRM_OFF_ANNOTATION]: fencing.bootID, [CONFIRM_OFF_BY_ANNOTATION]: user.value },
       },
     },
   });

@@ -1,11 +1,12 @@
 // How a cluster answers what the operator does: devices prove, KubeVirt restarts and migrates, the scheduler places. Times
 // are those measured on real controllers, or the scenario's own.
 import { derivedName } from "../../decide/text.ts";
-import type { FencingFact, FencingStatus } from "../../model/fencing.ts";
 import { OUR_TAINT_VALUE, OUT_OF_SERVICE_TAINT } from "../../model/node.ts";
 import type { NodeVerdict } from "../../model/node-verdict.ts";
 import type { CreateMigrationStep, FenceStep, OpenFencingStep, Step } from "../../model/plan.ts";
 import type { VMIFact } from "../../model/virtual-machine.ts";
+import { EffectQueue } from "./effect-queue.ts";
+import { openLedger, proveOff, writeLedger } from "./ledger-effects.ts";
 import type { Scenario, StoryEvent } from "./scenario.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { VirtualCluster } from "./virtual-cluster.ts";
@@ -22,15 +23,6 @@ const MIGRATION_BYTES_PER_MS = 1_000_000;
 const SHUTDOWN_MS = 10_000;
 /** A device that was only read is not read again sooner. */
 const LOOK_PERIOD_MS = 30_000;
-/** Effects fall on this grid, so that a hundred VMs do not make a thousand turns. */
-const GRID_MS = 100;
-
-interface Effect {
-  readonly atMs: number;
-  readonly key: string;
-  readonly happen: () => void;
-}
-
 /** Takes the steps of a plan and makes their consequences happen, each at its time. */
 export class ClusterEffects {
   readonly story: StoryEvent[] = [];
@@ -42,7 +34,7 @@ export class ClusterEffects {
   readonly #cluster: VirtualCluster;
   readonly #scheduler: Scheduler;
   readonly #scenario: Scenario;
-  #effects: Effect[] = [];
+  readonly #queue: EffectQueue;
   #nextStartMs = 0;
   #numbers = 0;
 
@@ -50,20 +42,18 @@ export class ClusterEffects {
     this.#cluster = cluster;
     this.#scheduler = scheduler;
     this.#scenario = scenario;
+    this.#queue = new EffectQueue(cluster);
   }
 
   /** When the next thing happens; undefined where nothing more will by itself. */
   get nextAtMs(): number | undefined {
-    return this.#effects.length === 0 ? undefined : Math.min(...this.#effects.map(({ atMs }) => atMs));
+    return this.#queue.nextAtMs;
   }
 
   /** Lets everything happen that is due. */
   happenDue(): void {
-    const { nowMs } = this.#cluster;
-    const due = this.#effects.filter(({ atMs }) => atMs <= nowMs).sort((a, b) => a.atMs - b.atMs);
-    this.#effects = this.#effects.filter(({ atMs }) => atMs > nowMs);
-    for (const effect of due) effect.happen();
-    if (due.length > 0) for (const vmKey of this.unplaced.keys()) this.#place(vmKey);
+    if (this.#queue.happenDue() === 0) return;
+    for (const vmKey of this.unplaced.keys()) this.#place(vmKey);
   }
 
   /** Answers one step; true where it changed something, or will. Steps that concern nobody here are passed over. */
@@ -74,7 +64,7 @@ export class ClusterEffects {
       case "Fence":
         return this.#fence(step);
       case "WriteFencing":
-        this.#cluster.setFencing(this.#written(step.fencing, step.status));
+        writeLedger(this.#cluster, step.fencing, step.status);
         return true;
       case "Taint":
         this.#cluster.taint(step.node, {
@@ -109,78 +99,24 @@ export class ClusterEffects {
     this.story.push({ afterMs: this.#cluster.elapsedMs, about, what });
   }
 
-  /** False where something of that key is under way already. */
   #after(delayMs: number, key: string, happen: () => void): boolean {
-    if (this.#effects.some((effect) => effect.key === key)) return false;
-    const { elapsedMs, startedMs } = this.#cluster;
-    const atMs = startedMs + Math.ceil((elapsedMs + Math.max(1, delayMs)) / GRID_MS) * GRID_MS;
-    this.#effects.push({ atMs, key, happen });
-    return true;
-  }
-
-  #written(fencing: FencingFact, status: FencingStatus): FencingFact {
-    const { nowMs } = this.#cluster;
-    const provenAtMs = status.proof === undefined ? undefined : (fencing.provenAtMs ?? nowMs);
-    return { ...fencing, status, changedAtMs: nowMs, provenAtMs, resourceVersion: String(++this.#numbers) };
+    return this.#queue.after(delayMs, key, happen);
   }
 
   #open(step: OpenFencingStep): boolean {
-    const { name, node, nodeUID, bootID, topology, detectedAt, lastSeenAt } = step;
-    this.#cluster.setFencing({
-      name,
-      uid: `simulated-${name}`,
-      resourceVersion: String(++this.#numbers),
-      nodeName: node,
-      nodeUID,
-      bootID,
-      topology,
-      detectedAt,
-      lastSeenAt,
-      status: { phase: "Pending", epoch: 1, attempts: [], releasedVMs: [], conditions: [] },
-      changedAtMs: this.#cluster.nowMs,
-      provenAtMs: undefined,
-    });
-    this.tell(node, `judged lost; NodeFencing opened, by ${topology}`);
+    openLedger(this.#cluster, step);
+    this.tell(step.node, `judged lost; NodeFencing opened, by ${step.topology}`);
     return true;
   }
 
-  #fence({ fencing, level, mayPowerOff }: FenceStep): boolean {
-    const { nodeName } = fencing;
+  #fence(step: FenceStep): boolean {
+    const { nodeName } = step.fencing;
     const off = !this.#scenario.stillOn;
-    if (!off && !mayPowerOff)
+    if (!off && !step.mayPowerOff)
       return this.#after(LOOK_PERIOD_MS, `look/${nodeName}`, () => undefined) && false;
     return this.#after(this.#scenario.fenceMs, `fence/${nodeName}`, () => {
-      const standing = this.#cluster.fencings.get(fencing.name);
-      if (standing === undefined || standing.status.proof !== undefined) return;
-      const at = new Date(this.#cluster.wallMs).toISOString();
-      const number = standing.status.attempts.length + 1;
-      const outcome = off ? ("AlreadyOff" as const) : ("PoweredOff" as const);
-      this.#cluster.setFencing(
-        this.#written(standing, {
-          ...standing.status,
-          phase: "Fenced",
-          attempts: [
-            ...standing.status.attempts,
-            {
-              number,
-              level: level.name,
-              method: level.method,
-              epoch: 1,
-              startedAt: at,
-              endedAt: at,
-              outcome,
-            },
-          ],
-          proof: {
-            type: "PowerOff",
-            bootID: fencing.bootID,
-            observedAt: at,
-            detail: "assumed",
-            attempt: number,
-          },
-        }),
-      );
-      this.tell(nodeName, `proven off with level ${level.name}${off ? " (it has no power)" : ""}`);
+      if (!proveOff(this.#cluster, step, off)) return;
+      this.tell(nodeName, `proven off with level ${step.level.name}${off ? " (it has no power)" : ""}`);
     });
   }
 
