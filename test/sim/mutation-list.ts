@@ -106,9 +106,9 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   mutation(
     "no limit on fencings at once",
-    "src/decide/fencing.ts",
-    "if (underWay >= turn.policy.maxConcurrentFencings) {",
-    "if (underWay >= 99) {",
+    "src/decide/shots.ts",
+    "if (busy < limit) return undefined;",
+    "if (busy < 99) return undefined;",
   ),
   mutation(
     "a taint of ours is never lifted",
@@ -122,17 +122,10 @@ export const MUTATIONS: readonly Mutation[] = [
     'if (turn.verdicts.get(nodeName)?.kind !== "healthy") return;',
     "if (nodeName !== '') return;",
   ),
-  mutation("the watch forgets deletions", "src/observe/watch-session.ts", "store.delete(event.raw);", ""),
   mutation(
     "410 is taken for a broken connection",
     "src/observe/watch-session.ts",
     'return event.code === 410 ? "expired" : "broken";',
     'return "broken";',
-  ),
-  mutation(
-    "a step that fails once is never tried again",
-    "src/run/operator.ts",
-    "const notBeforeMs = this.#pacing.notBeforeMs(identity);",
-    "const notBeforeMs = this.#pacing.notBeforeMs(identity) === undefined ? undefined : Number.MAX_SAFE_INTEGER;",
   ),
 ];
