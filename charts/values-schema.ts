@@ -112,6 +112,15 @@ export const valuesSchema = z.strictObject({
         ),
     })
     .describe("Admission policies."),
+  remediation: z
+    .strictObject({
+      enabled: z
+        .boolean()
+        .describe(
+          "Whether levels of method Remediation may drive the remediation operators of the medik8s family; needs their namespace `medik8s-leases`.",
+        ),
+    })
+    .describe("Rights on other operators' remediations."),
   networkPolicy: z
     .strictObject({
       enabled: z.boolean().describe("Whether only the port of probes and metrics can be reached."),

@@ -25,9 +25,10 @@ const NAMESPACE = "holdfast-system";
 const DEADLINE_MS = 120_000;
 /** What Prometheus' operator would bring; the lab's API server does not know it. */
 const FOREIGN_KINDS = "PodMonitor,ServiceMonitor,PrometheusRule";
-const EVERYTHING = ["podMonitor", "serviceMonitor", "rules", "dashboards"].map(
-  (part) => `--set=monitoring.${part}.enabled=true`,
-);
+const EVERYTHING = [
+  "remediation",
+  ...["podMonitor", "serviceMonitor", "rules", "dashboards"].map((part) => `monitoring.${part}`),
+].map((part) => `--set=${part}.enabled=true`);
 
 const found = findChartTools();
 if (!found)

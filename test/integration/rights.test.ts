@@ -9,10 +9,22 @@ import { grantedRights, nameOf, needed } from "../support/rights.ts";
 
 const rig = useOperatorRig({ nodes: 5 });
 
+/** Cordons that a busy machine may need until a refusal has been told twice. */
+const MAX_ROUNDS = 8;
+
 /** Rights that this tour need not use, and why each is there all the same. */
 const NOT_ON_THIS_TOUR: Readonly<Record<string, string>> = {
   "get holdfast.dev/nodefencings":
     "a ledger is read anew when a write to it has ended in doubt; crash.test.ts does that",
+  ...Object.fromEntries(
+    [
+      ...["get", "list", "create", "patch", "delete"].map(
+        (verb) => `${verb} csiaddons.openshift.io/networkfences`,
+      ),
+      "list csiaddons.openshift.io/csiaddonsnodes",
+      "get csiaddons.openshift.io/networkfenceclasses",
+    ].map((right) => [right, "only with a level of method NetworkFence; network-fence.test.ts does that"]),
+  ),
 };
 
 test("a request beyond the rights is refused, and the audit log says so", async () => {
@@ -85,7 +97,12 @@ test("no right is refused and none is left over", async () => {
     await rig().cordon("node-3");
     await rig().untilUp([pinned], "node-3");
     await rig().cordon("node-3", false);
-    for (const _ of ["an Event is made", "the same is counted"]) {
+    // The first refusal makes an Event, a later one counts it.
+    const counted = () =>
+      rig()
+        .audit.requests(begunAtMs)
+        .some(({ verb, resource }) => verb === "patch" && resource === "events");
+    for (let round = 0; round < MAX_ROUNDS && !counted(); round++) {
       await rig().cordon("node-4");
       await rig().untilPromise(stuck, "refused", ({ status }) => status?.evacuation?.phase === "Refused");
       await rig().cordon("node-4", false);
