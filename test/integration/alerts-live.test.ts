@@ -1,5 +1,6 @@
 // A real Prometheus and Alertmanager scrape the operator while a node dies: the alerts fire, and resolve when the VM is back.
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { waitFor } from "../../lab/cluster/wait-for.ts";
 import { startReplicaProcess } from "../../lab/holdfast/replica-process.ts";
@@ -13,6 +14,7 @@ if (!provided.ok) console.warn(`SKIPPED, no alert is seen live: ${provided.why}`
 
 const rig = useOperatorRig({ nodes: 3, topology: { afterFencing: "StayOff" } });
 const LONG_MS = 60_000;
+const DASHBOARDS = new URL("../../deploy/grafana/", import.meta.url).pathname;
 const FLAGS = [
   "--node-suspect-after=3s",
   "--node-lost-after=5s",
@@ -30,6 +32,22 @@ function hastyRules(): string {
     .replace("holdfast_vm_unplanned_outage_seconds) > 60", "holdfast_vm_unplanned_outage_seconds) > 2")
     .replace("[5m]), 0) / 300", "[10s]), 0) / 10")
     .replace("[30m]), 0) / 1800", "[20s]), 0) / 20");
+}
+
+interface Dashboard {
+  readonly panels: readonly { readonly targets: readonly { readonly expr: string }[] }[];
+}
+
+/** The queries of all shipped dashboards, with their variables filled in. */
+function dashboardQueries(variables: Readonly<Record<string, string>>): readonly string[] {
+  return readdirSync(DASHBOARDS).flatMap((file) => {
+    const { panels } = JSON.parse(readFileSync(join(DASHBOARDS, file), "utf8")) as Dashboard;
+    return panels.flatMap(({ targets }) =>
+      targets.map(({ expr }) =>
+        Object.entries(variables).reduce((text, [name, value]) => text.replaceAll(name, value), expr),
+      ),
+    );
+  });
 }
 
 test.skipIf(!provided.ok)("a node dies, its VM cannot come up, and then it can", async () => {
@@ -102,6 +120,12 @@ test.skipIf(!provided.ok)("a node dies, its VM cannot come up, and then it can",
       Number(await value('sum(holdfast_fencing_attempts_total{outcome=~"PoweredOff|AlreadyOff"})')),
     ).toBe(1);
     expect(Number(await value('holdfast_failover_phase_seconds_count{phase="total"}'))).toBe(1);
+
+    // Every panel of every dashboard has something to show.
+    const queries = dashboardQueries({ $namespace: namespace, $name: "web" });
+    expect(queries.length).toBeGreaterThan(20);
+    for (const expr of queries)
+      await until(`${expr} is not empty`, async () => (await prometheus.query(expr)).length > 0);
   } finally {
     await prometheus.stop();
     await replica.stop();
