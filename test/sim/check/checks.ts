@@ -40,6 +40,7 @@ interface LedgerStatus {
   readonly phase?: string;
   readonly epoch?: number;
   readonly proof?: { readonly type: string; readonly bootID: string };
+  readonly attempts?: readonly { readonly number: number; readonly outcome: string }[];
 }
 
 export class Checks {
@@ -100,7 +101,9 @@ export class Checks {
       this.#shots
         .filter(
           (shot) =>
-            nowMs - shot.atMs < SHOT_TOGETHER_MS && (shot.node === name || !this.#isProven(shot.node)),
+            nowMs - shot.atMs < SHOT_TOGETHER_MS &&
+            (shot.node === name || !this.#isProven(shot.node)) &&
+            !this.#hasFailedRound(shot.node),
         )
         .map((shot) => shot.node),
     );
@@ -327,6 +330,18 @@ export class Checks {
       const { phase, proof } = objectIn(fencing, "status") as LedgerStatus;
       const isOpen = phase !== "Returned" && phase !== "Aborted";
       return objectIn(fencing, "spec")["nodeName"] === name && proof !== undefined && isOpen;
+    });
+  }
+
+  /** Every level with all its retries was tried in vain: such a node holds up no other, and is under no limit itself. */
+  #hasFailedRound(name: string): boolean {
+    return this.#world.server.store.list(FENCINGS).some((fencing) => {
+      const { phase, attempts = [] } = objectIn(fencing, "status") as LedgerStatus;
+      const last = attempts.at(-1);
+      const isOpen = phase !== "Returned" && phase !== "Aborted";
+      if (objectIn(fencing, "spec")["nodeName"] !== name || last === undefined || !isOpen) return false;
+      const finished = last.outcome === "Started" ? last.number - 1 : last.number;
+      return finished > this.#world.plan.topology.retries;
     });
   }
 
