@@ -17,9 +17,9 @@ export default defineConfig({
         test: {
           name: "integration",
           include: ["test/integration/**/*.test.ts"],
-          // After the unit tests, two files at a time: each has a control plane of its own and mostly waits.
+          // After the unit tests, three files at a time: each has a control plane of its own and mostly waits.
           sequence: { groupOrder: 1 },
-          maxWorkers: 2,
+          maxWorkers: 3,
           // A shared machine may stall a whole control plane for seconds; what fails twice more is no stall.
           retry: process.env["CI"] ? 2 : 0,
           testTimeout: 240_000,

@@ -160,7 +160,8 @@ function ifNot(expected: string) {
 }
 
 async function applyCRDs(cluster: ActCluster): Promise<void> {
-  for (const file of await readdir(CRDS)) {
+  const files = (await readdir(CRDS)).filter((file) => file.endsWith(".yaml"));
+  for (const file of files) {
     const body = parse(await readFile(join(CRDS, file), "utf8")) as { spec: { names: { plural: string } } };
     await cluster.request({
       method: "POST",
