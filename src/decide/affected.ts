@@ -1,4 +1,5 @@
 // Which HAVirtualMachines a turn looks at: those that something changed for, so that its work follows the changes.
+import { vmKeysOn } from "./held.ts";
 import { CANDIDATES_KEPT } from "./placement.ts";
 import type { ProtectionFact } from "../model/protection.ts";
 import type { Conclusions, NodeConclusion } from "../model/snapshot.ts";
@@ -32,21 +33,17 @@ export function hourOf({ now }: Turn): number {
   return Math.floor(now.wallMs / 3_600_000);
 }
 
-/** VMs on nodes that are judged otherwise than before, or are new, or gone. */
+/** VMs with anything on nodes that are judged otherwise than before, or are new, or gone. */
 function addFromNodes(
   turn: Turn,
   { last, nodes }: { readonly last: Conclusions; readonly nodes: ReadonlyMap<string, NodeConclusion> },
   vmKeys: Set<string>,
 ): void {
-  const { vmisByNode } = turn.snapshot.index;
-  for (const [name, conclusion] of nodes) {
-    if (last.nodes.get(name)?.word === conclusion.word) continue;
-    for (const key of vmisByNode.get(name) ?? []) vmKeys.add(key);
-  }
-  for (const name of last.nodes.keys()) {
-    if (nodes.has(name)) continue;
-    for (const key of vmisByNode.get(name) ?? []) vmKeys.add(key);
-  }
+  const add = (name: string): void => {
+    for (const key of vmKeysOn(turn.snapshot, name)) vmKeys.add(key);
+  };
+  for (const [name, conclusion] of nodes) if (last.nodes.get(name)?.word !== conclusion.word) add(name);
+  for (const name of last.nodes.keys()) if (!nodes.has(name)) add(name);
 }
 
 /** VMs whose constraints other nodes satisfy than before. */

@@ -5,6 +5,7 @@ import type { DisplacedFrom, FailoverRecord, OutageRecord } from "../model/prote
 import { MAX_OUTAGES_KEPT } from "../model/protection.ts";
 import { isFinal, type VMFact, type VMIFact } from "../model/virtual-machine.ts";
 import { whatBlocks } from "./blocked.ts";
+import { comesBack, hasSwitchedTo, lostNodeOf } from "./held.ts";
 import { isHeardNow, lastHeardWallMs } from "./judge-node.ts";
 import { isInCharge, type Subject } from "./subject.ts";
 import { timestamp, wallMsOf } from "./text.ts";
@@ -62,16 +63,17 @@ function standingRecord(subject: Subject): FailoverRecord | undefined {
 }
 
 /**
- * The record of the loss of the VM's present node; undefined where that is not lost or on record already. A second loss
- * on the way up carries the record on to the second node: the outage is the same one.
+ * The record of the loss of the node that the VM is down with; undefined where none is lost or it is on record already. A
+ * second loss on the way up carries the record on to the second node: the outage is the same one.
  */
 function lossOf(subject: Subject, before: FailoverRecord | undefined): FailoverRecord | undefined {
   const { turn, vm, vmi } = subject;
-  if (vmi?.nodeName === undefined || isFinal(vmi) || !isMeantToRun(vm) || !isInCharge(subject))
-    return undefined;
-  const { nodeName, uid } = vmi;
-  if (turn.verdicts.get(nodeName)?.kind !== "lost") return undefined;
-  if (before?.fromNode === nodeName && before.vmiUID === uid) return undefined;
+  if (vmi === undefined || !isMeantToRun(vm) || !isInCharge(subject)) return undefined;
+  if (isFinal(vmi) && !comesBack(turn, subject.protection, vmi)) return undefined;
+  const { uid } = vmi;
+  const onRecord = before?.vmiUID === uid ? before.fromNode : undefined;
+  const nodeName = lostNodeOf(turn, vmi, onRecord);
+  if (nodeName === undefined || nodeName === onRecord) return undefined;
   const open = turn.openFencings.get(nodeName);
   const opening = turn.plan.openings.get(nodeName);
   const fencing = open?.name ?? opening?.name;
@@ -136,8 +138,10 @@ function howItEnded(subject: Subject, record: FailoverRecord): Ending | undefine
  * where the incarnation that it ran on has been proven ended, whatever its VMI still says.
  */
 function survived(subject: Subject, record: FailoverRecord, nodeName: string): boolean {
-  const { turn } = subject;
+  const { turn, vmi } = subject;
   if (turn.openFencings.has(nodeName)) return false;
+  // Its guest had moved to the node that was lost: at its source there is nothing but the VMI's word.
+  if (vmi !== undefined && nodeName !== record.fromNode && hasSwitchedTo(vmi, record.fromNode)) return false;
   if (!isHeardNow({ ...turn, nowMs: turn.now.monotonicMs }, nodeName)) return false;
   return nodeName !== record.fromNode || fencingOf(subject, record)?.status.proof === undefined;
 }

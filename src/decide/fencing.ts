@@ -3,11 +3,11 @@
 import type { FencingFact, FencingLevel } from "../model/fencing.ts";
 import type { NodeFact } from "../model/node.ts";
 import type { ProtectionFact } from "../model/protection.ts";
-import { isFinal } from "../model/virtual-machine.ts";
 import { attemptDueAtMs, nextLevel, roundsFailed } from "./attempts.ts";
 import { decideConfirmation } from "./confirmation.ts";
 import { isDisarmed } from "./disarm.ts";
 import { nodeEvent } from "./event.ts";
+import { heldOn } from "./held.ts";
 import { lastHeardWallMs, sawChangeAfter } from "./judge-node.ts";
 import { closeLedger, writeLedger } from "./ledger.ts";
 import { decideReleases, type Releasing } from "./release.ts";
@@ -15,7 +15,6 @@ import { quarantine } from "./quarantine.ts";
 import { stormWith, whyNotRequested } from "./requested.ts";
 import { decideProven } from "./returning.ts";
 import { fencingsUnderWay, type Held, inOrderOfShots, whyNoShot } from "./shots.ts";
-import { willRestart } from "./run-strategy.ts";
 import { derivedName, seconds, timestamp } from "./text.ts";
 import { protectedOn, type Turn } from "./turn.ts";
 import { decideUndoing, hasFencedStorage } from "./undoing.ts";
@@ -61,18 +60,12 @@ function lostNodes(turn: Turn): readonly LostNode[] {
   for (const [name, verdict] of turn.verdicts) {
     if (verdict.kind !== "lost" || turn.openFencings.has(name)) continue;
     const node = turn.snapshot.nodes.get(name);
-    const vms = protectedOn(turn, name).filter((protection) => needsFencing(turn, protection));
+    const vms = heldOn(turn, name);
     if (node === undefined || vms.length === 0) continue;
     found.push({ node, vms, silentMs: verdict.silence.leaseMs ?? 0 });
   }
   const importance = (lost: LostNode): number => lost.vms[0]?.priority ?? 0;
   return found.sort((a, b) => importance(b) - importance(a) || (a.node.name < b.node.name ? -1 : 1));
-}
-
-/** A VM that has ended, or that nobody would start again, is no reason to power a node off. */
-function needsFencing(turn: Turn, protection: ProtectionFact): boolean {
-  const vmi = turn.snapshot.vmis.get(protection.vmKey);
-  return vmi !== undefined && !isFinal(vmi) && protection.failover.enabled && willRestart(turn, protection);
 }
 
 /** Opens a fencing for a lost node, or says why not. */

@@ -5,6 +5,7 @@ import type { FencingFact, FenceProof } from "../model/fencing.ts";
 import type { PodRef } from "../model/plan.ts";
 import type { ProtectionFact } from "../model/protection.ts";
 import { isFinal } from "../model/virtual-machine.ts";
+import { isLostWith } from "./held.ts";
 import { holdReason } from "./holds.ts";
 import { RestartSlots } from "./restart-slots.ts";
 import { willRestart } from "./run-strategy.ts";
@@ -74,7 +75,8 @@ export function waitingOn(turn: Turn, nodeName: string): readonly Waiting[] {
     const protection = protectionOf(snapshot, vmKey);
     if (protection === undefined) continue;
     const vmi = snapshot.vmis.get(vmKey);
-    const livesElsewhere = vmi?.nodeName !== undefined && vmi.nodeName !== nodeName && !isFinal(vmi);
+    const livesElsewhere =
+      vmi?.nodeName !== undefined && !isFinal(vmi) && !isLostWith(snapshot, vmi, nodeName);
     waiting.push({ protection, pods, livesElsewhere });
   }
   return waiting;

@@ -2,9 +2,10 @@
 import type { FencingFact } from "../model/fencing.ts";
 import type { RefusalReason } from "../api/reasons.ts";
 import { roundsFailed } from "./attempts.ts";
+import { heldOn } from "./held.ts";
 import { SHOTS } from "./storm.ts";
 import { seconds, wallMsOf } from "./text.ts";
-import { protectedOn, type Turn } from "./turn.ts";
+import type { Turn } from "./turn.ts";
 
 /** What the limit on fencings is counted over. */
 const WINDOW_MS = 3_600_000;
@@ -95,7 +96,7 @@ export function inOrderOfShots(turn: Turn, unproven: readonly FencingFact[]): re
       fencing,
       mayHaveBeenShot(fencing)
         ? Number.POSITIVE_INFINITY
-        : (protectedOn(turn, fencing.nodeName)[0]?.priority ?? -1),
+        : (heldOn(turn, fencing.nodeName)[0]?.priority ?? -1),
     ]),
   );
   return [...unproven].sort((a, b) => {

@@ -125,7 +125,8 @@ describe("when a failover begins", () => {
   it.each<[string, VMWords, boolean]>([
     ["for a VM that runs", {}, true],
     ["for one that is just starting", { vmi: { phase: "Scheduling", ready: false } }, true],
-    ["not for one that has ended", { vmi: { phase: "Failed" } }, false],
+    ["not for one that has ended and left nothing there", { podGone: true, vmi: { phase: "Failed" } }, false],
+    ["for one that has ended, and KubeVirt waits for its pod to go", { vmi: { phase: "Failed" } }, true],
     ["not for one that was halted and cannot stop on a dead node", { runStrategy: "Halted" }, false],
     ["not for one that is being deleted", { deleting: true }, false],
   ])("%s", (_what, words, expected) => {

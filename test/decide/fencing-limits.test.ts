@@ -56,7 +56,18 @@ describe("how many fencings are opened", () => {
 describe("what a node is fenced for", () => {
   it.each<[string, VMWords, boolean]>([
     ["a VM that would come back", {}, true],
-    ["one that has ended", { vmi: { phase: "Failed" } }, false],
+    ["one that has ended and left nothing there", { podGone: true, vmi: { phase: "Failed" } }, false],
+    ["one that has ended, and KubeVirt waits for its pod to go", { vmi: { phase: "Failed" } }, true],
+    [
+      "one that has ended by itself and is not started again for that",
+      { runStrategy: "RerunOnFailure", vmi: { phase: "Succeeded" } },
+      false,
+    ],
+    [
+      "one that has ended, and is started by hand",
+      { runStrategy: "Manual", vmi: { phase: "Failed" } },
+      false,
+    ],
     ["one that was halted", { runStrategy: "Halted" }, false],
     ["one that nobody would start again", { runStrategy: "Once" }, false],
     ["one that we would start again", { runStrategy: "Manual" }, true],
