@@ -75,6 +75,8 @@ export const REFUSAL_REASONS = [
   "FencingRateReached",
   "Quarantined",
   "SilenceCountedAnew",
+  "ContactLost",
+  "APIServerAway",
   "LastHealthyNode",
   "LeaderBlind",
   "ProofContradicted",

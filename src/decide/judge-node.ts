@@ -7,8 +7,9 @@ import type { NodeFact, Signal } from "../model/node.ts";
 import type { NodeVerdict, PathSilence } from "../model/node-verdict.ts";
 import { type PathProbe, probeStateOf, SILENT_AFTER_FAILURES } from "../model/probe.ts";
 import type { Snapshot } from "../model/snapshot.ts";
+import { tellOfGap } from "./contact-gap.ts";
 import { type LeaseState, type Paths, rowFor } from "./isolation-matrix.ts";
-import { seconds, wallMsOf } from "./text.ts";
+import { wallMsOf } from "./text.ts";
 import type { PlanDraft } from "./turn.ts";
 
 /**
@@ -39,23 +40,6 @@ export function judgeNodes(
   }
   tellOfGap(judging);
   return verdicts;
-}
-
-/**
- * After a gap in our contact nobody is called lost for a while, and people wonder why: whoever was away, the API server or
- * we, no node could have been heard meanwhile.
- */
-function tellOfGap({ snapshot, policy, nowMs, plan }: Judging): void {
-  const backMs = nowMs - snapshot.contact.unbrokenSinceMs;
-  if (backMs >= policy.nodeLostAfterMs) return;
-  let spared = 0;
-  for (const name of snapshot.nodes.keys()) {
-    const renewal = snapshot.leases.get(name)?.renewal;
-    if (renewal !== undefined && nowMs - renewal.changedAtMs >= policy.nodeLostAfterMs) spared += 1;
-  }
-  if (spared === 0) return;
-  const message = `${spared} of ${snapshot.nodes.size} nodes have been silent for longer than the API server has answered us without a break (${seconds(backMs)}): while it was away none could be heard, so their silence is counted from then`;
-  plan.refuse("cluster", "SilenceCountedAnew", message);
 }
 
 /** One node's verdict. A node under a proven fencing is lost until its kubelet reports a new boot ID, then returning. */

@@ -52,6 +52,13 @@ export interface NodeLeaseFact {
   readonly renewal: Signal;
   /** Monotonic time at which we saw the renewal before that; undefined where we saw none. */
   readonly renewedBeforeMs?: number;
+  /**
+   * Monotonic time at which the kubelet wrote the renewal, as well as we can tell: its stamps say how far apart renewals
+   * were made, and the one that reached us fastest when that was. Undefined where its stamps cannot be read.
+   */
+  readonly writtenAtMs?: number;
+  /** The same of the renewal before that. */
+  readonly writtenBeforeMs?: number;
 }
 
 /** Key of the taint by which Kubernetes is told that a node is down for good until it is lifted (KEP-2268). */

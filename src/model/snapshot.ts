@@ -39,6 +39,8 @@ export interface ContactState {
    * kubelet could have renewed anything.
    */
   readonly unbrokenSinceMs: number;
+  /** Monotonic time of the last answer before that; undefined where none was ever heard. */
+  readonly brokenSinceMs?: number;
 }
 
 /** What changed since the last turn; `everything` at the first turn and after a relist. */

@@ -13,6 +13,7 @@ export class Contact {
   readonly #clock: Clock;
   #lastOkMs: number | undefined;
   #unbrokenSinceMs: number | undefined;
+  #brokenSinceMs: number | undefined;
   readonly #onGap: (lengthMs: number) => void;
 
   /** `onGap` is told at the end of each gap how long it was. */
@@ -25,7 +26,10 @@ export class Contact {
   heard(): void {
     const nowMs = this.#clock.now().monotonicMs;
     const silentMs = this.#lastOkMs === undefined ? undefined : nowMs - this.#lastOkMs;
-    if (silentMs === undefined || silentMs > CONTACT_GAP_MS) this.#unbrokenSinceMs = nowMs;
+    if (silentMs === undefined || silentMs > CONTACT_GAP_MS) {
+      this.#brokenSinceMs = this.#lastOkMs;
+      this.#unbrokenSinceMs = nowMs;
+    }
     this.#lastOkMs = nowMs;
     if (silentMs !== undefined && silentMs > CONTACT_GAP_MS) this.#onGap(silentMs);
   }
@@ -35,6 +39,11 @@ export class Contact {
     const nowMs = this.#clock.now().monotonicMs;
     const lastOkMs = this.#lastOkMs ?? nowMs;
     const open = nowMs - lastOkMs > CONTACT_GAP_MS;
-    return { lastOkMs, unbrokenSinceMs: open ? nowMs : (this.#unbrokenSinceMs ?? nowMs) };
+    const brokenSinceMs = open ? lastOkMs : this.#brokenSinceMs;
+    return {
+      lastOkMs,
+      unbrokenSinceMs: open ? nowMs : (this.#unbrokenSinceMs ?? nowMs),
+      ...(brokenSinceMs === undefined ? {} : { brokenSinceMs }),
+    };
   }
 }

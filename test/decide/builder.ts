@@ -126,6 +126,8 @@ export class Cluster {
     SOURCES.map((name) => [name, { synced: true, asOfMs: NOW_MS }]),
   );
   contactSinceMs = 0;
+  /** The last answer before that; undefined where the watch began then. */
+  contactBrokenMs: number | undefined;
   unobserved: readonly Span[] = [];
   changes: Changes | undefined;
   last: Conclusions | undefined;
@@ -378,7 +380,11 @@ export class Cluster {
     for (const [key, fact] of this.protections) indexes.protectionChanged(key, undefined, fact);
     return {
       ...this.facts(),
-      contact: { lastOkMs: NOW_MS, unbrokenSinceMs: this.contactSinceMs },
+      contact: {
+        lastOkMs: NOW_MS,
+        unbrokenSinceMs: this.contactSinceMs,
+        ...(this.contactBrokenMs === undefined ? {} : { brokenSinceMs: this.contactBrokenMs }),
+      },
       index: indexes.index,
       changes: this.changes ?? { everything: true, rules: true, vmKeys: new Set() },
       last: this.last,

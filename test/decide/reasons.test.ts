@@ -99,6 +99,8 @@ const situations: readonly Cluster[] = [
   threeNodes().node("n1", { quarantined: "9999999999" }).node("n2", { quarantined: "1" }),
   flapping(),
   deaf(threeNodes().node("n1", LOST)),
+  afterGap(60_000),
+  afterGap(0),
   wandering(),
   manyLost(),
   threeNodes().probed("n1", "answers", "silent"),
@@ -145,6 +147,14 @@ function fourLost(): Cluster {
 }
 function deaf(cluster: Cluster): Cluster {
   cluster.contactSinceMs = NOW_MS - 5_000;
+  return cluster;
+}
+/** Three nodes that renewed so much earlier than our contact came back, or never while we were deaf. */
+function afterGap(earlierMs: number): Cluster {
+  const cluster = deaf(threeNodes().node("n1", LOST));
+  cluster.contactBrokenMs = cluster.contactSinceMs - 90_000;
+  for (const [name, lease] of cluster.leases)
+    cluster.leases.set(name, { ...lease, writtenAtMs: cluster.contactSinceMs - earlierMs });
   return cluster;
 }
 /** n1 is back for the third time within an hour. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { NodeLeaseFact } from "../../src/model/node.ts";
 import { readFencing, readTopology } from "../../src/observe/facts/fencing.ts";
 import { readKubeVirtConfig } from "../../src/observe/facts/kubevirt-config.ts";
 import { readLauncherPod } from "../../src/observe/facts/launcher-pod.ts";
@@ -81,6 +82,22 @@ describe("reading a Node", () => {
     expect(
       fact(readNodeLease(lease("t2", {}), { ...first(5_000), previous: before })).renewal.changedAtMs,
     ).toBe(5_000);
+  });
+
+  it("tells when each renewal was written by the one that reached us fastest, and trusts no clock that was set back", () => {
+    const at = (seconds: number): string => new Date(Date.UTC(2026, 0, 1) + seconds * 1_000).toISOString();
+    const read = (renewTime: string, seenAtMs: number, previous?: NodeLeaseFact): NodeLeaseFact =>
+      fact(readNodeLease({ metadata: meta("n1"), spec: { renewTime } }, { ...first(seenAtMs), previous }));
+    const sight = read(at(0), 4_000);
+    expect(sight.writtenAtMs).toBe(4_000);
+    const fast = read(at(10), 11_000, sight);
+    expect(fast.writtenAtMs).toBe(11_000);
+    // Heard only after a gap of ours: written long before.
+    const late = read(at(40), 95_000, fast);
+    expect(late).toMatchObject({ writtenAtMs: 41_000, writtenBeforeMs: 11_000, renewedBeforeMs: 11_000 });
+    expect(read(at(-600), 105_000, late).writtenAtMs).toBe(105_000);
+    expect(read("no time", 105_000, late).writtenAtMs).toBeUndefined();
+    expect(read(at(50), 105_000, read("no time", 95_000)).writtenAtMs).toBe(105_000);
   });
 });
 

@@ -4,7 +4,7 @@ import { nodeConditions, readReadiness } from "../../api/fencing-readiness.ts";
 import type { LevelReadiness } from "../../model/fencing-readiness.ts";
 import type { NodeFact, NodeLeaseFact, NodePlacement, Signal, Taint } from "../../model/node.ts";
 import { sameData } from "../../model/equal.ts";
-import { metadata, type Reading, type ReadingContext, readWith } from "./reading.ts";
+import { metadata, type Reading, type ReadingContext, readWith, wallMsOfTime } from "./reading.ts";
 
 const HEARTBEAT_ANNOTATION = "kubevirt.io/heartbeat";
 /** Written by `kubectl apply`; large, and never of use to us. */
@@ -97,7 +97,23 @@ export function readNodeLease(raw: unknown, context: ReadingContext<NodeLeaseFac
   return readWith(leaseObject, raw, (lease) => {
     const { previous } = context;
     const renewal = signal(previous?.renewal, lease.spec?.renewTime ?? undefined, context.seenAtMs);
-    if (previous === undefined || renewal === previous.renewal) return previous ?? { renewal };
-    return { renewal, renewedBeforeMs: previous.renewal.changedAtMs };
+    if (renewal === previous?.renewal) return previous;
+    const writtenAtMs = writtenAt(previous, renewal);
+    return {
+      renewal,
+      ...(previous === undefined ? {} : { renewedBeforeMs: previous.renewal.changedAtMs }),
+      ...(writtenAtMs === undefined ? {} : { writtenAtMs }),
+      ...(previous?.writtenAtMs === undefined ? {} : { writtenBeforeMs: previous.writtenAtMs }),
+    };
   });
+}
+
+/** Stamps are compared with each other only, and with none that a clock set back has left in the future. */
+function writtenAt(previous: NodeLeaseFact | undefined, renewal: Signal): number | undefined {
+  const stampMs = wallMsOfTime(renewal.value);
+  if (stampMs === undefined) return undefined;
+  const beforeMs = wallMsOfTime(previous?.renewal.value);
+  if (previous?.writtenAtMs === undefined || beforeMs === undefined || stampMs < beforeMs)
+    return renewal.changedAtMs;
+  return Math.min(renewal.changedAtMs, previous.writtenAtMs + stampMs - beforeMs);
 }
