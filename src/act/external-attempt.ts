@@ -133,14 +133,16 @@ async function confirm(
     found = await lookForSilence(fencing, signalledAtMs, context);
   if (found.kind === "stale") return { kind: "stale", why: found.why };
   if (found.kind === "alive" || found.kind === "unread") {
+    // A word that the node itself has contradicted must not be there for the next attempt to believe.
+    if (found.kind === "alive") await fence.giveUp();
     return ended("Abandoned", `${fence.label} gave its signal, yet ${found.why}`);
   }
-  const { proof, answer } = state;
+  const { proof } = state;
   return {
     kind: "ended",
     end: {
       outcome: proof.type === "StorageFenced" ? "StorageFenced" : "Remediated",
-      answer,
+      answer: state.answer.slice(0, MAX_DETAIL_CHARS),
       proof: {
         ...proof,
         bootID: fencing.bootID,
@@ -153,5 +155,5 @@ async function confirm(
 }
 
 function ended(outcome: AttemptEnd["outcome"], answer: string): ExternalTrial {
-  return { kind: "ended", end: { outcome, answer } };
+  return { kind: "ended", end: { outcome, answer: answer.slice(0, MAX_DETAIL_CHARS) } };
 }

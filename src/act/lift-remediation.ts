@@ -9,7 +9,7 @@ import { FENCING_LABEL, listRemediations } from "./external/remediation-list.ts"
 import { type Remediation, signalOf, TIMED_OUT_ANNOTATION } from "./external/remediation-signal.ts";
 import { ledgerOf, olderThan, writeLedger } from "./fencing-ledger.ts";
 import { type EffectFailure, send } from "./guarded-request.ts";
-import { DONE, outcomeOf, type PerformedStep } from "./outcome.ts";
+import { DONE, ended, outcomeOf, type PerformedStep } from "./outcome.ts";
 import { secondsOf, timestampOf } from "./wall-time.ts";
 
 type Made = NonNullable<FencingAttempt["remediation"]>;
@@ -20,7 +20,7 @@ export async function performLiftRemediation(
   context: ActContext,
 ): Promise<PerformedStep> {
   const before = ledgerOf(step.fencing);
-  const refusal = olderThan(before, context);
+  const refusal = olderThan(before, context) ?? (await obstacle(step.fencing, context));
   if (refusal !== undefined) return refusal;
   for (const made of madeUnder(step.fencing)) {
     const failure = await liftAll(made, step.fencing.uid, context);
@@ -31,6 +31,22 @@ export async function performLiftRemediation(
   const remediationsLiftedAt = timestampOf(context.clock.now().wallMs);
   const written = await writeLedger(context, before, { ...before.status, remediationsLiftedAt });
   return written.ok ? DONE : outcomeOf(written);
+}
+
+/**
+ * A remediator that is sent home lifts its taints, and pods of the fenced incarnation may start again: not while the node
+ * still shows the boot ID on whose proof VMs were released. A Node object that is gone, or another, is no such node.
+ */
+async function obstacle(fencing: FencingFact, context: ActContext): Promise<PerformedStep | undefined> {
+  if (fencing.status.proof === undefined) return undefined;
+  const node = await context.nodes.read(fencing.nodeName);
+  if (!node.ok) return node.kind === "notFound" ? undefined : outcomeOf(node);
+  const { uid, bootID } = node.value;
+  if (uid !== fencing.nodeUID || (bootID !== undefined && bootID !== fencing.bootID)) return undefined;
+  return ended(
+    "refused",
+    `${fencing.nodeName} still shows boot ID ${fencing.bootID}, whose VMs were released: its remediations stay`,
+  );
 }
 
 /** Each kind and namespace once. */

@@ -35,7 +35,7 @@ export const remediation = z.object({
     })
     .meta({
       description:
-        "The template, such as a FenceAgentsRemediationTemplate. Kinds of which the word is strong: FenceAgentsRemediation, MachineDeletionRemediation. Weak, since they go by time or by the node's silence, and used only if acceptWeakProof names them: SelfNodeRemediation, StorageBasedRemediation and every other. Metal3Remediation needs Cluster API and is refused when it is tried.",
+        "The template, such as a FenceAgentsRemediationTemplate. Kinds of which the word is strong: FenceAgentsRemediation, MachineDeletionRemediation, and Metal3Remediation, which needs the node's Cluster API Machine in the namespace of the template. Weak, since they go by time or by the node's silence, and used only if acceptWeakProof names them: SelfNodeRemediation, StorageBasedRemediation and every other.",
     }),
 });
 

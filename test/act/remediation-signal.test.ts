@@ -66,9 +66,23 @@ describe("a remediation has failed", () => {
     ["FenceAgentsRemediation", { conditions: [no("Succeeded")] }, {}],
     ["FenceAgentsRemediation", {}, { "remediation.medik8s.io/nhc-timed-out": AT }],
     ["StorageBasedRemediation", { conditions: [{ ...no("Ready"), reason: "RemediationFailed" }] }, {}],
+    ["Metal3Remediation", { phase: "Failed" }, {}],
+    ["Metal3Remediation", { phase: "Deleting machine" }, {}],
     ["SomebodysRemediation", { conditions: [no("Succeeded")] }, {}],
   ])("%s: %j %j", (kind, status, annotations) => {
     expect(signal(kind, status, annotations).kind).toBe("failed");
+  });
+
+  it.each<[string, object]>([
+    ["SelfNodeRemediation", { phase: "Reboot-Completed", timeAssumedRebooted: HORIZON }],
+    ["StorageBasedRemediation", { conditions: [yes("FencingSucceeded")] }],
+    ["SomebodysRemediation", { conditions: [yes("Succeeded")] }],
+  ])("once it was told to stop, where time alone may have made it say more: %s", (kind, status) => {
+    const stopped = { "remediation.medik8s.io/nhc-timed-out": AT };
+    expect(signal(kind, status, stopped)).toEqual({
+      kind: "failed",
+      message: `it was told to stop at ${AT}`,
+    });
   });
 
   it("but not one whose agent had acted before it was told to stop", () => {

@@ -418,6 +418,7 @@ describe("lifting a remediation", () => {
     scene.fencing();
     later(scene, 1_000, () => says(scene, signal, "True"));
     await fence(scene);
+    scene.reboot();
     return scene;
   }
   const lift = (scene: ActScene) => {
@@ -456,6 +457,19 @@ describe("lifting a remediation", () => {
       `DELETE ${NODE_LEASE}`,
       `PATCH ${FENCING_PATH}/status`,
     ]);
+  });
+
+  it("waits for another boot ID where VMs were released, unless the Node object is gone", async () => {
+    const scene = await remediated("FenceAgentActionSucceeded");
+    scene.api.objects.change(NODE_PATH, (node) => (node.status = { nodeInfo: { bootID: BOOT_ID } }));
+    const from = scene.api.writes.length;
+    expect(await lift(scene)).toMatchObject({
+      outcome: "refused",
+      detail: expect.stringContaining(`still shows boot ID ${BOOT_ID}`),
+    });
+    expect(scene.api.writes.slice(from)).toEqual([]);
+    scene.api.objects.drop(NODE_PATH);
+    expect(await lift(scene)).toEqual({ outcome: "done" });
   });
 
   it("leaves somebody else's Lease alone, and is done where the operator was removed", async () => {

@@ -6,6 +6,7 @@ import type { RemediationTemplateRef } from "../../model/fencing.ts";
 import type { Caller, Effect } from "../guarded-request.ts";
 import { send } from "../guarded-request.ts";
 import { kindPath, type ServedKind } from "./api-kinds.ts";
+import type { OwnerMachine } from "./owner-machine.ts";
 import type { RemediationTarget } from "./remediation.ts";
 import { FENCING_LABEL } from "./remediation-list.ts";
 import {
@@ -71,9 +72,14 @@ export async function readTemplate(
  */
 export function manifestOf(
   template: Template,
-  target: RemediationTarget & { readonly kind: string; readonly suffix: string },
+  target: RemediationTarget & {
+    readonly kind: string;
+    readonly suffix: string;
+    /** For the kinds that need one. */
+    readonly machine: OwnerMachine | undefined;
+  },
 ): { readonly ok: true; readonly value: Manifest } | { readonly ok: false; readonly message: string } {
-  const { fencing, node, kind, level, suffix, template: ref } = target;
+  const { fencing, node, kind, level, suffix, machine, template: ref } = target;
   const body = template.spec.template;
   if (body === undefined) {
     return { ok: false, message: `${ref.kind} ${ref.name} has no spec.template to make a ${kind} from` };
@@ -103,6 +109,7 @@ export function manifestOf(
           uid: fencing.uid,
           controller: false,
         },
+        ...(machine === undefined ? [] : [machine]),
       ],
     },
     ...("spec" in body ? { spec: body["spec"] } : {}),

@@ -1,5 +1,6 @@
 // What a remediation's status says, kind by kind: working, safe to restart, or failed. Pure; knows no requests.
 import { z } from "zod";
+import { STRONG_REMEDIATIONS } from "../../model/proof.ts";
 
 /** Names of the medik8s contract. */
 export const NODE_NAME_ANNOTATION = "remediation.medik8s.io/node-name";
@@ -26,7 +27,9 @@ export const remediationObject = z.object({
     deletionTimestamp: z.string().optional(),
     labels: z.record(z.string(), z.string()).default({}),
     annotations: z.record(z.string(), z.string()).default({}),
+    ownerReferences: z.array(z.object({ uid: z.string() })).default([]),
   }),
+  spec: z.unknown().optional(),
   status: z
     .object({
       conditions: z.array(condition).nullish(),
@@ -45,11 +48,18 @@ export type RemediationSignal =
   | { readonly kind: "failed"; readonly message: string }
   | { readonly kind: "safe"; readonly says: string; readonly at: string; readonly horizon?: string };
 
+/** A host that its owner has switched off, and one that was given up. */
+const METAL3_FAILED_PHASES = ["Failed", "Deleting machine"];
 const SELF_FENCED_PHASES = ["Reboot-Completed", "Fencing-Completed"];
 
 /** The node that it is about, as remediators themselves tell. */
 export function nodeOf({ metadata }: Remediation): string {
   return metadata.annotations[NODE_NAME_ANNOTATION] ?? metadata.name;
+}
+
+/** When it was told to stop, by whomever; undefined where nobody has. */
+export function toldToStop({ metadata }: Remediation): string | undefined {
+  return metadata.annotations[TIMED_OUT_ANNOTATION];
 }
 
 /** Reads the signal of that kind. A kind nobody knows is taken by the contract's own `Succeeded`. */
@@ -71,6 +81,8 @@ function safeSignal(
   nowWallMs: number,
 ): RemediationSignal | undefined {
   const created = remediation.metadata.creationTimestamp;
+  // Time goes on whether or not anybody acts; who was told to stop may not have.
+  if (!STRONG_REMEDIATIONS.includes(kind) && toldToStop(remediation) !== undefined) return undefined;
   switch (kind) {
     case "FenceAgentsRemediation":
       // Before it deletes pods; `Succeeded` comes after.
@@ -115,13 +127,20 @@ function fromCondition(remediation: Remediation, type: string): SafeSignal | und
 type SafeSignal = Extract<RemediationSignal, { kind: "safe" }>;
 
 function failureOf(kind: string, remediation: Remediation): string | undefined {
-  const timedOut = remediation.metadata.annotations[TIMED_OUT_ANNOTATION];
-  if (timedOut !== undefined) return `it was told to stop at ${timedOut}`;
+  const stoppedAt = toldToStop(remediation);
+  if (stoppedAt !== undefined) return stoppedText(stoppedAt);
+  const phase = remediation.status?.phase ?? "";
+  if (kind === "Metal3Remediation" && METAL3_FAILED_PHASES.includes(phase)) return `phase ${phase}`;
   const succeeded = conditionOf(remediation, "Succeeded");
   if (succeeded?.status === "False") return `Succeeded=False${reasonText(succeeded)}`;
   const ready = conditionOf(remediation, "Ready");
   const gaveUp = ready?.status === "False" && ready.reason === "RemediationFailed";
   return kind === "StorageBasedRemediation" && gaveUp ? `Ready=False${reasonText(ready)}` : undefined;
+}
+
+/** For people: that it was told to stop, and when. */
+export function stoppedText(at: string): string {
+  return `it was told to stop at ${at}`;
 }
 
 function conditionOf({ status }: Remediation, type: string) {

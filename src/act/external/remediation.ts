@@ -12,6 +12,7 @@ import { outcomeOf } from "../outcome.ts";
 import { secondsOf } from "../wall-time.ts";
 import { discoverKind, kindPath } from "./api-kinds.ts";
 import { type ExternalFence, type ExternalState, failed, waiting } from "./external-fence.ts";
+import { needsMachine, type OwnerMachine, readOwnerMachine } from "./owner-machine.ts";
 import { holdNodeLease } from "./remediation-lease.ts";
 import { type Manifest, manifestOf, readTemplate, suffixOf } from "./remediation-manifest.ts";
 import { FENCING_LABEL, listRemediations } from "./remediation-list.ts";
@@ -21,8 +22,11 @@ import {
   type Remediation,
   type RemediationSignal,
   signalOf,
+  stoppedText,
   TIMED_OUT_ANNOTATION,
+  toldToStop,
 } from "./remediation-signal.ts";
+import { withoutSecrets } from "./without-secrets.ts";
 
 /** Holder of the node's Lease whose remediation is about to appear: NodeHealthCheck takes the Lease first. */
 const HEALTH_CHECK_HOLDER = /^(NodeHealthCheck|MachineHealthCheck)-/;
@@ -31,8 +35,6 @@ const HEALTH_CHECK_HOLDER = /^(NodeHealthCheck|MachineHealthCheck)-/;
  * word about an earlier boot must not pass for one about this.
  */
 const SKEW_MS = 5_000;
-/** Kinds whose controllers look the node up by the object's own owner: without a Machine they do nothing. */
-const NEEDS_MACHINE = "Metal3Remediation";
 
 export interface RemediationTarget {
   readonly fencing: FencingFact;
@@ -53,6 +55,8 @@ interface Kinds {
   readonly remediation: ServedKind;
   /** Namespace of both; undefined where they have none. */
   readonly namespace: string | undefined;
+  /** Only for the kinds that need one. */
+  readonly machine: OwnerMachine | undefined;
 }
 
 /** Kind of the remediation that a template of that kind makes. */
@@ -60,10 +64,8 @@ export function remediationKindOf(templateKind: string): string {
   return templateKind.replace(/Template$/, "");
 }
 
-/** Why no remediation of that kind may be made for the node, whoever asks; undefined where one may. */
-export function whyNotDrivable(kind: string, node: Pick<FreshNode, "name" | "labels">): string | undefined {
-  if (kind === NEEDS_MACHINE)
-    return `${NEEDS_MACHINE} does nothing without a Cluster API Machine that owns it, which we cannot give it: let Cluster API's MachineHealthCheck drive it, and name another method here`;
+/** Why no remediation may be made for the node, whoever asks; undefined where one may. */
+export function whyExcluded(node: Pick<FreshNode, "name" | "labels">): string | undefined {
   return node.labels[EXCLUDE_LABEL] === "true"
     ? `${node.name} is labelled ${EXCLUDE_LABEL}=true: it must not be remediated`
     : undefined;
@@ -137,12 +139,24 @@ export class RemediationFence implements ExternalFence {
     if (!listed.ok) return stateOf(listed, `${this.#kind}s cannot be listed`);
     const nowWallMs = this.#context.clock.now().wallMs;
     return listed.value
-      .filter((remediation) => nodeOf(remediation) === this.#target.node.name)
-      .map((remediation) => ({
-        remediation,
-        signal: signalOf(this.#kind, remediation, nowWallMs),
-        ours: remediation.metadata.labels[FENCING_LABEL] === this.#target.fencing.uid,
-      }));
+      .filter((remediation) => this.#isOfNode(remediation, kinds.machine))
+      .map((remediation) => {
+        const ours = remediation.metadata.labels[FENCING_LABEL] === this.#target.fencing.uid;
+        const stoppedAt = toldToStop(remediation);
+        // The attempt that it was made for has ended without it: what it says now is no answer to anything we ask.
+        const signal: RemediationSignal =
+          ours && stoppedAt !== undefined
+            ? { kind: "failed", message: stoppedText(stoppedAt) }
+            : signalOf(this.#kind, remediation, nowWallMs);
+        return { remediation, signal, ours };
+      });
+  }
+
+  /** By the Machine where that is how its controller tells: whoever else makes one calls it by the Machine's name. */
+  #isOfNode(remediation: Remediation, machine: OwnerMachine | undefined): boolean {
+    return machine === undefined
+      ? nodeOf(remediation) === this.#target.node.name
+      : remediation.metadata.ownerReferences.some(({ uid }) => uid === machine.uid);
   }
 
   async #discover(): Promise<Kinds | Exclude<ExternalState, { kind: "signalled" }>> {
@@ -158,7 +172,13 @@ export class RemediationFence implements ExternalFence {
       const message = `${kind} ${name} has a namespace: name it in the templateRef`;
       return { kind: "failed", outcome: "Misconfigured", message };
     }
-    this.#kinds = { template: template.value, remediation: remediation.value, namespace };
+    let machine: OwnerMachine | undefined;
+    if (needsMachine(this.#kind)) {
+      const owner = await readOwnerMachine(this.#context, this.#target.node, namespace);
+      if (!owner.ok) return stateOf(owner, `${this.#kind} needs a Cluster API Machine that owns it`);
+      machine = owner.value;
+    }
+    this.#kinds = { template: template.value, remediation: remediation.value, namespace, machine };
     return this.#kinds;
   }
 
@@ -201,10 +221,8 @@ export class RemediationFence implements ExternalFence {
     const { node, template, timeoutMs } = this.#target;
     const kinds = this.#kinds;
     if (kinds === undefined) return waiting("its kind is not discovered yet");
-    const why = whyNotDrivable(this.#kind, node);
-    if (why !== undefined) {
-      return failed(this.#kind === NEEDS_MACHINE ? "Misconfigured" : "Refused", why);
-    }
+    const why = whyExcluded(node);
+    if (why !== undefined) return failed("Refused", why);
     const hold = await holdNodeLease(this.#context, node, timeoutMs);
     if (hold.kind === "failed") return stateOf(hold.failure);
     if (hold.kind === "held") {
@@ -220,6 +238,7 @@ export class RemediationFence implements ExternalFence {
       ...this.#target,
       kind: this.#kind,
       suffix: suffixOf(this.#target.fencing.uid, this.#target.level, earlier),
+      machine: kinds.machine,
     });
     if (!manifest.ok) return failed("Misconfigured", manifest.message);
     const blocked = await this.#clear(found, manifest.value, kinds);
@@ -263,13 +282,15 @@ export class RemediationFence implements ExternalFence {
     // There already: an earlier request of ours arrived although its answer did not, or another leader was faster.
     if (created.ok || created.kind === "alreadyExists")
       return waiting(`${this.#kind} ${manifest.metadata.name} is made`);
-    return stateOf(created, `${this.#kind} cannot be made`);
+    // The server repeats values that it refuses.
+    const message = withoutSecrets(created.message, manifest.spec);
+    return stateOf({ ...created, message }, `${this.#kind} cannot be made`);
   }
 
   #text({ remediation, ours }: Found, says: string): string {
     const { namespace, name } = remediation.metadata;
     const whose = ours ? "" : ", made by somebody else";
-    return `${this.#kind} ${namespace === undefined ? "" : `${namespace}/`}${name}${whose}: ${says}`;
+    return `${this.#kind} ${namespace === undefined ? "" : `${namespace}/`}${name}${whose}: ${withoutSecrets(says, remediation.spec)}`;
   }
 }
 

@@ -4,7 +4,8 @@ import type { ExternalLevel, NetworkFenceSettings, RemediationTemplateRef } from
 import { parseStorageClients, STORAGE_CLIENTS_ANNOTATION } from "../../model/storage-clients.ts";
 import type { AccessSource } from "../device-access.ts";
 import { discoverKind } from "../external/api-kinds.ts";
-import { remediationKindOf, whyNotDrivable } from "../external/remediation.ts";
+import { needsMachine, readOwnerMachine } from "../external/owner-machine.ts";
+import { remediationKindOf, whyExcluded } from "../external/remediation.ts";
 import { readTemplate } from "../external/remediation-manifest.ts";
 import { whyUnaccepted } from "../external/weak-level.ts";
 import type { FreshNode } from "../fresh-nodes.ts";
@@ -38,7 +39,7 @@ async function checkTemplate(
   node: FreshNode,
 ): Promise<LevelCheck | undefined> {
   const kind = remediationKindOf(ref.kind);
-  const why = whyNotDrivable(kind, node);
+  const why = whyExcluded(node);
   if (why !== undefined) return broken(why);
   const [served, made] = await Promise.all([
     discoverKind(source, ref.apiVersion, ref.kind),
@@ -50,6 +51,10 @@ async function checkTemplate(
   if (!template.ok) return brokenBy(template);
   if (template.value.spec.template === undefined)
     return broken(`${ref.kind} ${ref.name} has no spec.template to make a ${kind} from`);
+  if (needsMachine(kind)) {
+    const machine = await readOwnerMachine(source, node, ref.namespace);
+    if (!machine.ok) return brokenBy(machine);
+  }
   return ready(`${ref.kind} ${ref.name} is there`);
 }
 
