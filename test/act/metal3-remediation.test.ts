@@ -2,7 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { performFence } from "../../src/act/fence.ts";
 import { checkExternal } from "../../src/act/readiness/external-check.ts";
-import { failing } from "../support/fake-api.ts";
+import { failing, type SeenRequest } from "../support/fake-api.ts";
+import { grantedRights, nameOf } from "../support/rights.ts";
 import { type ExternalRig, remediationRig } from "../contract/external-rigs.ts";
 import { NODE, NODE_PATH } from "./act-fixture.ts";
 
@@ -30,7 +31,35 @@ const annotate = (annotations: Record<string, string>) => (rig: ExternalRig) =>
 const changeMachine = (status: Record<string, unknown>) => (rig: ExternalRig) =>
   rig.scene.api.objects.change(MACHINE, (machine) => (machine.status = status));
 
+/** The right that a request to a namespaced kind of another operator needs, as `nameOf` says it. */
+function rightOf({ method, path }: SeenRequest): readonly string[] {
+  const found = /^\/apis\/([^/]+)\/[^/]+\/namespaces\/([^/]+)\/([^/]+)(\/[^/]+)?$/.exec(path);
+  if (found === null) return [];
+  const [, group = "", home = "", resource = "", name] = found;
+  const verbs = {
+    GET: name === undefined ? "list" : "get",
+    POST: "create",
+    PATCH: "patch",
+    DELETE: "delete",
+  };
+  if (method === "PUT" || home === "kube-node-lease") return [];
+  const namespace = home === "medik8s-leases" ? home : "";
+  return [nameOf({ namespace, group, resource, verb: verbs[method] })];
+}
+
 describe("a Metal3Remediation", () => {
+  it("needs the rights of deploy/remediation.yaml, and all of them", async () => {
+    const proven = metal3Rig();
+    proven.scene.clock.schedule(30_000, () => proven.succeed());
+    await fence(proven);
+    proven.scene.reboot();
+    expect(await proven.lift()).toEqual({ outcome: "done" });
+    const timedOut = metal3Rig();
+    await fence(timedOut);
+    const used = [proven, timedOut].flatMap(({ scene }) => scene.api.seen.flatMap(rightOf));
+    expect([...new Set(used)].sort()).toEqual(grantedRights("remediation.yaml").map(nameOf).sort());
+  });
+
   it("is owned by the node's Machine, in the version that the server prefers, beside the ledger", async () => {
     const rig = metal3Rig();
     rig.scene.clock.schedule(5_000, () => rig.succeed());

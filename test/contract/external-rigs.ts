@@ -67,15 +67,17 @@ export function remediationRig(traits: RemediationKind): ExternalRig {
   const scene = new ActScene();
   const { objects } = scene.api;
   const apiVersion = traits.group ?? "example.medik8s.io/v1alpha1";
-  const collection = `/apis/${apiVersion}/namespaces/medik8s/remediations`;
+  const plural = `${traits.kind.toLowerCase()}s`;
+  const templates = `${traits.kind.toLowerCase()}templates`;
+  const collection = `/apis/${apiVersion}/namespaces/medik8s/${plural}`;
   objects.seed(`/apis/${apiVersion}`, {
     resources: [
-      { name: "remediations", kind: traits.kind, namespaced: true },
-      { name: "templates", kind: `${traits.kind}Template`, namespaced: true },
+      { name: plural, kind: traits.kind, namespaced: true },
+      { name: templates, kind: `${traits.kind}Template`, namespaced: true },
     ],
   });
   const spec = { sharedparameters: { "--ip": "192.0.2.7", "--password": SECRET } };
-  objects.seed(`/apis/${apiVersion}/namespaces/medik8s/templates/power`, {
+  objects.seed(`/apis/${apiVersion}/namespaces/medik8s/${templates}/power`, {
     metadata: {
       annotations:
         traits.several === true ? { "remediation.medik8s.io/multiple-templates-support": "true" } : {},

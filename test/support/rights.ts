@@ -1,4 +1,4 @@
-// The rights that deploy/rbac.yaml gives, one by one, and which of them a request used. Knows no API server.
+// The rights that a file of deploy/ gives, one by one, and which of them a request used. Knows no API server.
 import { readFileSync } from "node:fs";
 import { parseAllDocuments } from "yaml";
 import type { AuditedRequest } from "../../lab/holdfast/audit-log.ts";
@@ -25,11 +25,10 @@ interface RbacObject {
   readonly rules?: readonly Rule[];
 }
 
-const FILE = new URL("../../deploy/rbac.yaml", import.meta.url);
-
-/** Every right of the operator. Roles that others fill (aggregation) have no rules and give none here. */
-export function grantedRights(): readonly Right[] {
-  const objects = parseAllDocuments(readFileSync(FILE, "utf8")).map((one) => one.toJS() as RbacObject);
+/** Every right of the operator, or those of another file of deploy/. Roles that others fill (aggregation) have no rules and give none here. */
+export function grantedRights(file = "rbac.yaml"): readonly Right[] {
+  const text = readFileSync(new URL(`../../deploy/${file}`, import.meta.url), "utf8");
+  const objects = parseAllDocuments(text).map((one) => one.toJS() as RbacObject);
   return objects
     .filter(({ kind }) => kind === "Role" || kind === "ClusterRole")
     .flatMap(({ metadata, rules = [] }) => rules.flatMap((rule) => rightsOf(rule, metadata.namespace ?? "")));
