@@ -41,7 +41,12 @@ function returnsOf({ snapshot, policy, now }: Turn, fencing: FencingFact, node: 
   return count;
 }
 
-/** Tells of every quarantine, and lifts those whose time has passed. */
+/**
+ * Tells of every quarantine, and lifts those whose time has passed by the leader's wall clock. A disarm's end is reckoned on
+ * the monotonic clock as well, since one that ended early would let living nodes be shot; the wrong end of a quarantine only
+ * lets VMs onto a node early, or keeps them off it for longer, and the next return sets it again. So it stays one number
+ * that a person can read off the node.
+ */
 export function liftQuarantines(turn: Turn): void {
   const { plan, now } = turn;
   for (const node of turn.snapshot.nodes.values()) {
