@@ -31,6 +31,7 @@ export default defineConfig({
           name: "unit",
           include: ["test/**/*.test.ts"],
           exclude: ["test/integration/**", "test/e2e/**", "test/tidy.test.ts"],
+          maxWorkers: 2,
           testTimeout: 20_000,
         },
       },

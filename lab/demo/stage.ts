@@ -1,6 +1,7 @@
 // Everything the demo plays on: cluster, BMCs, two replicas of Holdfast, the VMs, and the view of it all.
 import { type Cluster, startCluster } from "../cluster.ts";
 import { waitFor } from "../cluster/wait-for.ts";
+import { AuditLog } from "../holdfast/audit-log.ts";
 import { type Bmcs, startBmcs } from "../holdfast/bmcs.ts";
 import { releasedLease } from "../../src/run/lease-record.ts";
 import { apply, HOLDFAST_NAMESPACE, installHoldfast } from "../holdfast/install.ts";
@@ -27,6 +28,8 @@ export interface Stage {
   readonly cast: readonly CastMember[];
   readonly view: HoldfastView;
   readonly timeline: Timeline;
+  /** What Holdfast asked of the API server, under its ServiceAccount. */
+  readonly audit: AuditLog;
   /** `kubectl cordon` and `kubectl uncordon`. */
   cordon(node: string, cordoned: boolean): Promise<void>;
   /** Notes which VMs are about to be evacuated. */
@@ -45,8 +48,11 @@ export async function setStage(options: DemoOptions, timeline: Timeline): Promis
     for (const close of closers.splice(0).reverse()) await close();
   };
   try {
+    const audit = new AuditLog();
+    closers.push(() => audit.remove());
     const cluster = await startCluster({
       nodes: options.nodes,
+      controlPlane: { apiServerFlags: audit.apiServerFlags },
       onProgress: (message) => timeline.tell("lab", message),
     });
     closers.push(() => cluster.stop());
@@ -88,7 +94,7 @@ export async function setStage(options: DemoOptions, timeline: Timeline): Promis
     });
     await judged(view, cast);
     timeline.tell("holdfast", `two replicas run, ${cast.length} VMs are in care`, "good");
-    return { ...stage, replicas, view, stop };
+    return { ...stage, replicas, view, audit, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -279,4 +279,10 @@ export const epilogue: Story = async (stage, checks) => {
     unsafeWrites.length === 0,
     `${unsafeWrites.length} unsafe writes`,
   );
+  const refusals = stage.audit.refusals(0);
+  checks.claim(
+    "all of it with the rights of deploy/rbac.yaml and no others",
+    stage.audit.requests(0).length > 0 && refusals.length === 0,
+    refusals.length === 0 ? "no request refused" : `refused: ${[...new Set(refusals)].join(", ")}`,
+  );
 };
