@@ -12,6 +12,12 @@ const LONG_SILENT_MS = 600_000;
 /** A node that we powered off, and that has not come back, counts as lost for this long. */
 const SHOT_COUNTS_MS = 300_000;
 
+/**
+ * A node that was to be fenced and is heard again counts as late for this long, a Lease's period and a little: what ends
+ * the silence of one node (a switch that is mended) ends that of the others within such a period, not at the same instant.
+ */
+const RETURN_COUNTS_MS = 12_000;
+
 /** How many nodes may be lost and unproven at once: never less than one. */
 export function stormLimit(limit: NodeLimit, nodeCount: number): number {
   const nodes = "count" in limit ? limit.count : Math.floor((nodeCount * limit.percent) / 100);
@@ -80,6 +86,8 @@ function count(judged: Judged, silent: NodeFact[]) {
     const fencing = judged.openFencings.get(node);
     if (fencing?.status.proof !== undefined) {
       if (kind === "lost") counts[wasShotLately(judged, fencing) ? "shot" : "proven"] += 1;
+    } else if (kind === "healthy") {
+      if (fencing !== undefined && isHeardJustNow(judged, node)) counts.late += 1;
     } else if (kind === "suspect") {
       if (!isOutOfUse(judged, node)) {
         counts.late += 1;
@@ -96,6 +104,17 @@ function count(judged: Judged, silent: NodeFact[]) {
 function factOf({ snapshot }: Judged, name: string): readonly NodeFact[] {
   const node = snapshot.nodes.get(name);
   return node === undefined ? [] : [node];
+}
+
+/** Whether its last renewal of the Lease ended a silence in which a node counts as lost, a moment ago. */
+function isHeardJustNow({ snapshot, policy, nowMs, plan }: Judged, name: string): boolean {
+  const lease = snapshot.leases.get(name);
+  if (lease?.renewedBeforeMs === undefined) return false;
+  const { changedAtMs } = lease.renewal;
+  const untilMs = changedAtMs + RETURN_COUNTS_MS;
+  if (changedAtMs - lease.renewedBeforeMs < policy.nodeLostAfterMs || nowMs >= untilMs) return false;
+  plan.lookAgain(untilMs);
+  return true;
 }
 
 /** Ends of an attempt that did something to a node that may have been well. */

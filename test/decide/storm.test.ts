@@ -55,6 +55,17 @@ describe("a storm", () => {
     expect(shoots(cluster(10).node("n1", LOST).node("n2", LOST), { count: 3 })).toBe(true);
   });
 
+  it("is not over for the last node the moment the others are heard: its own first Lease may be under way", () => {
+    const back = (leaseSilentMs: number, leasePeriodMs: number) =>
+      cluster(10)
+        .node("n1", { leaseSilentMs, leasePeriodMs })
+        .node("n2", { leaseSilentMs, leasePeriodMs })
+        .fencing("n1")
+        .fencing("n2");
+    expect(shoots(back(50, 300_000), { percent: 20 })).toBe(false);
+    expect(shoots(back(50, 10_000), { percent: 20 })).toBe(true);
+  });
+
   it("counts isolated nodes as well: half a network is more likely broken than two halves of two nodes", () => {
     expect(shoots(cluster(10).node("n1", ISOLATED).node("n2", ISOLATED), { percent: 20 })).toBe(false);
   });

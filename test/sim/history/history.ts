@@ -1,10 +1,10 @@
 // Runs one history: builds the world, lets it settle, lets the script happen, mends everything, and waits until all is well.
 import { Checks, type Violation } from "../check/checks.ts";
-import { complaints, guestComplaints } from "../check/wellness.ts";
+import { complaints } from "../check/wellness.ts";
 import { perform, type Undo } from "../world/acts.ts";
-import { createVM } from "../world/install.ts";
 import type { WorldPlan } from "../world/world-plan.ts";
 import { World } from "../world/world.ts";
+import { settle, until } from "./settle.ts";
 import { Story } from "./story.ts";
 
 export interface HistoryOutcome {
@@ -23,11 +23,8 @@ export interface HistoryOptions {
   readonly tells: boolean;
 }
 
-const SETTLE_LIMIT_MS = 180_000;
-const LOOK_MS = 2_000;
 /** KubeVirt's longest start back-off is five minutes, a forced detach six, the longest doubts of ours some more. */
 const WELL_LIMIT_MS = 30 * 60_000;
-const VMS_AT_MS = 8_000;
 const SWITCH_ON_MS = 120_000;
 
 /** Always the same for the same plan and seed. Errors: throws where the plan itself cannot be carried out. */
@@ -75,18 +72,8 @@ async function tellOf(world: World, { story, checks }: Watchers): Promise<void> 
     checks.look();
     return checks.violations.length > 0;
   };
-  time.schedule(VMS_AT_MS, () => {
-    for (const vm of plan.vms) void createVM(world, vm);
-  });
-  for (const replica of world.replicas)
-    time.schedule(world.chance.between(100, 5_000), () => replica.start());
-  await until(world, {
-    limitMs: SETTLE_LIMIT_MS,
-    done: () => time.nowMs > VMS_AT_MS && guestComplaints(world).length === 0,
-    failed,
-  });
+  const unsettled = await settle(world, failed);
   if (failed()) return;
-  const unsettled = guestComplaints(world);
   if (unsettled.length > 0) story.tell(`the world did not settle: ${unsettled.join("; ")}`);
   const beganMs = time.nowMs;
   story.tell("the history begins");
@@ -141,20 +128,4 @@ function mend(world: World): void {
 function keepSwitchedOn(world: World): void {
   for (const node of world.fleet.nodes) void node.power.on();
   world.time.schedule(SWITCH_ON_MS, () => keepSwitchedOn(world));
-}
-
-async function until(
-  world: World,
-  {
-    limitMs,
-    done,
-    failed,
-  }: { readonly limitMs: number; readonly done: () => boolean; readonly failed: () => boolean },
-): Promise<void> {
-  const { time } = world;
-  const endMs = time.nowMs + limitMs;
-  while (time.nowMs < endMs) {
-    await time.run(Math.min(endMs, time.nowMs + LOOK_MS), failed);
-    if (failed() || done()) return;
-  }
 }

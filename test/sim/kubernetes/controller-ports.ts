@@ -39,6 +39,10 @@ interface Expression {
   readonly values?: readonly string[];
 }
 
+export interface NodeTerm {
+  readonly matchExpressions?: readonly Expression[];
+}
+
 interface AntiAffinityTerm {
   readonly labelSelector?: { readonly matchLabels?: Readonly<Record<string, string>> };
 }
@@ -53,8 +57,12 @@ export interface PodObject {
     readonly affinity?: {
       readonly nodeAffinity?: {
         readonly requiredDuringSchedulingIgnoredDuringExecution?: {
-          readonly nodeSelectorTerms?: readonly { readonly matchExpressions?: readonly Expression[] }[];
+          readonly nodeSelectorTerms?: readonly NodeTerm[];
         };
+        readonly preferredDuringSchedulingIgnoredDuringExecution?: readonly {
+          readonly weight: number;
+          readonly preference: NodeTerm;
+        }[];
       };
       readonly podAntiAffinity?: {
         readonly requiredDuringSchedulingIgnoredDuringExecution?: readonly AntiAffinityTerm[];

@@ -79,16 +79,21 @@ function readyOf(node: NodeObject): string | undefined {
   return node.status?.conditions?.find(({ type }) => type === "Ready")?.status;
 }
 
+/** What the controller takes back when a kubelet is silent; conditions of others stand. */
+const KUBELET_CONDITIONS: readonly string[] = ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"];
+
 async function mark(ports: ControllerPorts, node: NodeObject, isSilent: boolean): Promise<void> {
   if (!isSilent || readyOf(node) === "Unknown") return;
   const at = `${new Date(BEGAN_WALL_MS + ports.time.nowMs).toISOString().slice(0, 19)}Z`;
-  const conditions = (node.status?.conditions ?? []).map((condition) => ({
-    ...condition,
+  const unknown = {
     status: "Unknown",
     reason: "NodeStatusUnknown",
     message: "Kubelet stopped posting node status.",
     lastTransitionTime: at,
-  }));
+  };
+  const conditions = (node.status?.conditions ?? []).map((condition) =>
+    KUBELET_CONDITIONS.includes(condition.type) ? { ...condition, ...unknown } : condition,
+  );
   await merge(ports, USER, `/api/v1/nodes/${node.metadata.name}/status`, { status: { conditions } });
 }
 

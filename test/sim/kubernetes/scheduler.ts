@@ -1,9 +1,10 @@
-// kube-scheduler as far as VMs meet it: node selectors, required affinity, taints, anti-affinity by host, room.
+// kube-scheduler as far as VMs meet it: node selectors, node affinity, taints, anti-affinity by host, room.
 import {
   type ControllerPorts,
   isOver,
   merge,
   type NodeObject,
+  type NodeTerm,
   nodesOf,
   onChanges,
   type PodObject,
@@ -48,9 +49,10 @@ export function startScheduler(ports: ControllerPorts, options: SchedulerOptions
           await markUnschedulable(ports, pod, nodes.length);
           continue;
         }
-        const loads = fitting.map((node) => loadOf(node, pods));
+        const liked = mostLiked(pod, fitting);
+        const loads = liked.map((node) => loadOf(node, pods));
         const least = Math.min(...loads);
-        const chosen = ports.chance.pick(fitting.filter((_, at) => loads[at] === least));
+        const chosen = ports.chance.pick(liked.filter((_, at) => loads[at] === least));
         choosing.add(pod.metadata.uid);
         ports.time.schedule(BIND_MS, () => {
           choosing.delete(pod.metadata.uid);
@@ -116,24 +118,39 @@ function fits(
 function matchesAffinity(pod: PodObject, labels: Readonly<Record<string, string>>): boolean {
   const terms =
     pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
-  if (terms === undefined) return true;
-  return terms.some(({ matchExpressions = [] }) =>
-    matchExpressions.every(({ key, operator, values = [] }) => {
-      const value = labels[key];
-      switch (operator) {
-        case "In":
-          return value !== undefined && values.includes(value);
-        case "NotIn":
-          return value === undefined || !values.includes(value);
-        case "Exists":
-          return value !== undefined;
-        case "DoesNotExist":
-          return value === undefined;
-        default:
-          throw new Error(`the simulated scheduler does not know the operator ${operator}`);
-      }
-    }),
+  return terms === undefined || terms.some((term) => matchesTerm(term, labels));
+}
+
+function matchesTerm({ matchExpressions = [] }: NodeTerm, labels: Readonly<Record<string, string>>): boolean {
+  return matchExpressions.every(({ key, operator, values = [] }) => {
+    const value = labels[key];
+    switch (operator) {
+      case "In":
+        return value !== undefined && values.includes(value);
+      case "NotIn":
+        return value === undefined || !values.includes(value);
+      case "Exists":
+        return value !== undefined;
+      case "DoesNotExist":
+        return value === undefined;
+      default:
+        throw new Error(`the simulated scheduler does not know the operator ${operator}`);
+    }
+  });
+}
+
+/** Preferences come before load here; the real scheduler weighs both. */
+function mostLiked(pod: PodObject, nodes: readonly NodeObject[]): readonly NodeObject[] {
+  const preferences = pod.spec.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
+  if (preferences.length === 0) return nodes;
+  const scores = nodes.map(({ metadata: { labels = {} } }) =>
+    preferences.reduce(
+      (sum, { weight, preference }) => sum + (matchesTerm(preference, labels) ? weight : 0),
+      0,
+    ),
   );
+  const best = Math.max(...scores);
+  return nodes.filter((_, at) => scores[at] === best);
 }
 
 function loadOf(node: NodeObject, pods: readonly PodObject[]): number {

@@ -5,7 +5,8 @@ import { resourceNamed } from "../api/resources.ts";
 import type { Interception } from "../api/server.ts";
 import { failure } from "../api/stored.ts";
 import { type LeaseObject } from "../kubernetes/controller-ports.ts";
-import { ADMIN, createVM } from "./install.ts";
+import { ask, askHoldfast } from "./admin.ts";
+import { createVM } from "./install.ts";
 import { HOLDFAST_NAMESPACE, HOLDFAST_USER, LEASE_NAME } from "./replica.ts";
 import type { Act } from "./world-plan.ts";
 import type { World } from "./world.ts";
@@ -29,7 +30,15 @@ export function perform(world: World, act: Act): Undo {
     case "killVirtHandler":
     case "reboot":
     case "foreignReboot":
+    case "powerOn":
       return failNode(world, act);
+    case "deleteNode":
+      ask(world, "DELETE", `/api/v1/nodes/${act.node}`);
+      return NOTHING;
+    case "confirmOff":
+    case "requestFencing":
+    case "disarm":
+      return askHoldfast(world, act);
     case "cordon":
     case "drain":
       return cordon(world, act.node, act.kind === "drain");
@@ -76,7 +85,20 @@ export function perform(world: World, act: Act): Undo {
   }
 }
 
-type NodeAct = Extract<Act, { readonly node: string }>;
+type NodeAct = Extract<
+  Act,
+  {
+    readonly kind:
+      | "powerCut"
+      | "hang"
+      | "cutNodeApi"
+      | "killKubelet"
+      | "killVirtHandler"
+      | "reboot"
+      | "foreignReboot"
+      | "powerOn";
+  }
+>;
 
 function failNode(world: World, act: NodeAct): Undo {
   const node = world.fleet.node(act.node);
@@ -119,7 +141,8 @@ function failNode(world: World, act: NodeAct): Undo {
     case "killVirtHandler":
       node.killVirtHandler();
       return () => node.startVirtHandler();
-    default:
+    case "powerOn":
+      powerOn();
       return NOTHING;
   }
 }
@@ -229,18 +252,6 @@ function touchVM(world: World, act: VMAct): Undo {
       }
       return NOTHING;
   }
-}
-
-/** A request of the administrator; what comes of it is the history's business. */
-function ask(
-  world: World,
-  method: "POST" | "PUT" | "PATCH" | "DELETE",
-  path: string,
-  body: object = {},
-): void {
-  if (world.backbone.state !== "well") return;
-  const contentType = method === "PATCH" ? "application/merge-patch+json" : "application/json";
-  void world.server.handle({ method, path, body, contentType }, ADMIN);
 }
 
 /** Who holds the leader's Lease, as stored; undefined while nobody does. */

@@ -21,8 +21,19 @@ const RESTORE_POWER_MS = 7_000;
 const SLOW_MS = { from: 2_000, to: 40_000 } as const;
 const ROUND_TRIP_MS = { from: 5, to: 60 } as const;
 
+export interface SimBmcParts {
+  /** What it switches: its node's power, unless the cables were crossed. */
+  readonly power: PowerSwitch;
+  /** Which machine it says it speaks of; undefined: it does not say, as cheap boards do. */
+  readonly uuid: string | undefined;
+  readonly time: SimTime;
+  readonly chance: Chance;
+}
+
 export class SimBmc {
   readonly node: string;
+  /** SMBIOS UUID of the machine behind it. */
+  readonly uuid: string | undefined;
   fault: BmcFault | undefined;
   /** Told of every request to cut power that takes effect. */
   onCut: () => void = () => undefined;
@@ -33,9 +44,10 @@ export class SimBmc {
   #saidOff = false;
   #epoch = 0;
 
-  constructor(node: string, power: PowerSwitch, parts: { readonly time: SimTime; readonly chance: Chance }) {
+  constructor(node: string, parts: SimBmcParts) {
     this.node = node;
-    this.#power = power;
+    this.uuid = parts.uuid;
+    this.#power = parts.power;
     this.#time = parts.time;
     this.#chance = parts.chance;
   }
@@ -47,6 +59,7 @@ export class SimBmc {
 
   state(): PowerState {
     if (this.fault === "unknownState") return "Unknown";
+    if (this.fault === "saysOff") return "Off";
     const state = this.#power.read();
     if (this.fault === "saysOffOnce" && this.#asked && state === "On" && !this.#saidOff) {
       this.#saidOff = true;
@@ -60,6 +73,7 @@ export class SimBmc {
       case "refusing":
         return { kind: "refused", message: "409 Conflict: not now" };
       case "deaf":
+      case "saysOff":
         return { kind: "accepted", message: "204" };
       case "saysOffOnce":
         this.#asked = true;
@@ -79,7 +93,8 @@ export class SimBmc {
 
   on(): DeviceAnswer {
     if (this.fault === "refusing") return { kind: "refused", message: "409 Conflict: not now" };
-    if (this.fault !== "deaf") this.#time.schedule(SWITCH_MS, () => void this.#power.on());
+    if (this.fault !== "deaf" && this.fault !== "saysOff")
+      this.#time.schedule(SWITCH_MS, () => void this.#power.on());
     return { kind: "accepted", message: "204" };
   }
 
@@ -141,7 +156,10 @@ class SimDevice implements FenceDevice {
     const read = (): PowerReading => ({
       ok: true,
       state: this.#bmc.state(),
-      identity: { path: "/redfish/v1/Systems/1", hostName: this.#bmc.node },
+      identity: {
+        path: "/redfish/v1/Systems/1",
+        ...(this.#bmc.uuid === undefined ? {} : { uuid: this.#bmc.uuid }),
+      },
     });
     return this.#ask<PowerReading>(call, read, (kind, message) => ({ ok: false, kind, message }));
   }

@@ -84,7 +84,7 @@ export async function createVM(world: World, vm: VMPlan): Promise<void> {
     `/apis/kubevirt.io/v1/namespaces/${namespace}/virtualmachines`,
     vmManifest({
       ...vm,
-      affinity: vm.affinity ?? (vm.on === undefined ? {} : preferring(vm.on)),
+      affinity: { ...(vm.on === undefined ? {} : preferring(vm.on)), ...vm.affinity },
       ...(vm.disk === "none" ? {} : { disk }),
     }),
   );

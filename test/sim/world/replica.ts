@@ -1,7 +1,7 @@
 // One replica of the operator: the unchanged code with this world's clock, network, chance and devices. It can crash at any
 // write, stand still and go on, and is started again as a new process.
 import { defaultPolicy } from "../../../src/config.ts";
-import type { DecisionPolicy } from "../../../src/model/decision-policy.ts";
+import type { DecisionPolicy, ReadinessPace } from "../../../src/model/decision-policy.ts";
 import type { Clock } from "../../../src/model/clock.ts";
 import type { ApiOutcome, ApiRequest, ApiStream, ApiTransport } from "../../../src/kube/transport.ts";
 import { DEFAULT_ELECTION_TIMINGS } from "../../../src/run/election-timings.ts";
@@ -29,6 +29,7 @@ export interface ReplicaOptions {
   readonly chance: Chance;
   readonly bmcs: ReadonlyMap<string, SimBmc>;
   readonly policy: Partial<DecisionPolicy>;
+  readonly readiness: ReadinessPace | undefined;
   readonly events: ReplicaEvents;
 }
 
@@ -80,7 +81,7 @@ export class Replica {
 
   start(): void {
     if (this.#life !== undefined) return;
-    const { plan, backbone, chance, bmcs, policy, events } = this.#options;
+    const { plan, backbone, chance, bmcs, policy, readiness, events } = this.#options;
     this.#lives += 1;
     const life = `${plan.name}_${this.#lives}`;
     const gate = frozenGate(backbone.time);
@@ -99,8 +100,7 @@ export class Replica {
       identity: life,
       timings: DEFAULT_ELECTION_TIMINGS,
       policy: { ...defaultPolicy(), ...policy },
-      // The simulated devices name their machines; what checks add is tested on its own.
-      readiness: { intervalMs: 0, maxConcurrent: 1 },
+      readiness: readiness ?? { intervalMs: 0, maxConcurrent: 1 },
       dryRun: false,
       openDevice: openSimDevice({
         time: backbone.time,

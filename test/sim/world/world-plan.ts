@@ -1,6 +1,6 @@
 // A history written down: what the world is made of, and what happens to it when. Plain data, so that it can be drawn from a
 // seed, shrunk, kept in a file, or written by hand.
-import type { DecisionPolicy } from "../../../src/model/decision-policy.ts";
+import type { DecisionPolicy, ReadinessPace } from "../../../src/model/decision-policy.ts";
 import type { ClockSkew } from "./sim-time.ts";
 
 export interface NodePlan {
@@ -8,6 +8,8 @@ export interface NodePlan {
   readonly labels?: Readonly<Record<string, string>>;
   /** Launcher pods it has room for. */
   readonly room: number;
+  /** `behind`: the node whose power its BMC really switches. `isNamed: false`: the BMC does not say of which machine it speaks. */
+  readonly bmc?: { readonly behind?: string; readonly isNamed?: boolean };
 }
 
 export interface VMPlan {
@@ -33,8 +35,9 @@ export interface ReplicaPlan {
 }
 
 /**
- * How a BMC misbehaves. Each is something BMCs do; none says Off of a running machine more than once in a row.
- * `saysOffOnce`: does not act, and reports for one reading what it was asked to do.
+ * How a BMC misbehaves. Each is something BMCs do. `saysOffOnce`: does not act, and reports for one reading what it was
+ * asked to do. `saysOff`: does not act, and says Off whatever is the case; no history draws it, since no protocol can
+ * tell such a BMC from an honest one.
  */
 export type BmcFault =
   | "unreachable"
@@ -45,6 +48,7 @@ export type BmcFault =
   | "lateOff"
   | "unknownState"
   | "saysOffOnce"
+  | "saysOff"
   | "restoresPower";
 
 /** What can happen. Everything with a duration is undone after it, and at healing. */
@@ -53,7 +57,15 @@ export type Act =
       readonly kind: "powerCut" | "hang" | "cutNodeApi" | "killKubelet" | "killVirtHandler";
       readonly node: string;
     }
-  | { readonly kind: "reboot" | "cordon" | "drain" | "foreignReboot"; readonly node: string }
+  | { readonly kind: "reboot" | "foreignReboot" | "powerOn"; readonly node: string }
+  | { readonly kind: "cordon" | "drain" | "deleteNode"; readonly node: string }
+  | { readonly kind: "confirmOff" | "requestFencing"; readonly node: string; readonly by: string }
+  | {
+      readonly kind: "disarm";
+      readonly nodeLabels?: Readonly<Record<string, string>>;
+      readonly untilMs: number;
+      readonly reason: string;
+    }
   | { readonly kind: "bmc"; readonly node: string; readonly fault: BmcFault }
   | { readonly kind: "cutReplica"; readonly replica: string; readonly way: "both" | "out" | "back" }
   | { readonly kind: "cutReplicaFromBmcs" | "freeze" | "breakWatches"; readonly replica: string }
@@ -87,6 +99,8 @@ export interface WorldPlan {
   readonly vms: readonly VMPlan[];
   readonly replicas: readonly ReplicaPlan[];
   readonly policy: Partial<DecisionPolicy>;
+  /** How fence devices are checked beforehand; absent: not at all. */
+  readonly readiness?: ReadinessPace;
   readonly topology: {
     readonly afterFencing: "PowerOn" | "StayOff";
     readonly timeout: string;

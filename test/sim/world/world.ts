@@ -1,5 +1,6 @@
 // The whole simulated cluster in one object: API server, Kubernetes' and KubeVirt's controllers, nodes, BMCs, replicas, and
 // the oracle. It is built from a plan and lives in virtual time; what befalls it comes from outside (acts.ts).
+import { systemUUID } from "../../../lab/bmc/bmc-resources.ts";
 import { createVirtController, type VirtController } from "../../../lab/kubevirt/stand-in.ts";
 import { SERVICE_ACCOUNTS, serviceAccountUser } from "../../../lab/kubevirt/names.ts";
 import { useLabTime } from "../../../lab/lab-time.ts";
@@ -19,7 +20,7 @@ import { install, startVirtHandlerPods } from "./install.ts";
 import { Chance } from "./random.ts";
 import { Replica, type ReplicaEvents } from "./replica.ts";
 import { BEGAN_WALL_MS, SimTime } from "./sim-time.ts";
-import type { WorldPlan } from "./world-plan.ts";
+import type { NodePlan, WorldPlan } from "./world-plan.ts";
 
 /** A stand-in for kubelets' ordinary delays, quick where slowness proves nothing. */
 const NODE_DELAYS = { guestBootMs: 3_000, preCopyMs: 4_000, nodeBootMs: 25_000, retryMs: 1_000 } as const;
@@ -69,11 +70,8 @@ export class World {
       csiDrivers: [CSI_DRIVER],
       delays: NODE_DELAYS,
     });
-    const bmcs = new Map<string, SimBmc>();
-    for (const { name, labels = {} } of plan.nodes) {
-      const node = this.fleet.add({ name, labels });
-      bmcs.set(name, new SimBmc(name, node.power, { time, chance: this.chance.stream(`bmc ${name}`) }));
-    }
+    for (const { name, labels = {} } of plan.nodes) this.fleet.add({ name, labels });
+    const bmcs = new Map(plan.nodes.map(({ name, bmc }) => [name, this.#bmcOf(name, bmc)]));
     this.bmcs = bmcs;
     this.replicas = plan.replicas.map(
       (replica) =>
@@ -83,6 +81,7 @@ export class World {
           chance: this.chance.stream(replica.name),
           bmcs,
           policy: plan.policy,
+          readiness: plan.readiness,
           events,
         }),
     );
@@ -115,6 +114,15 @@ export class World {
     for (const replica of this.replicas) replica.crash();
     this.time.end();
     useLabTime(undefined);
+  }
+
+  #bmcOf(name: string, { behind = name, isNamed = true }: NodePlan["bmc"] = {}): SimBmc {
+    return new SimBmc(name, {
+      power: this.fleet.node(behind).power,
+      uuid: isNamed ? systemUUID(behind) : undefined,
+      time: this.time,
+      chance: this.chance.stream(`bmc ${name}`),
+    });
   }
 
   #labLink(name: string): Link {

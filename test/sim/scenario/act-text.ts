@@ -1,0 +1,105 @@
+// What a script does to its world, as sentences.
+import type { Act } from "../world/world-plan.ts";
+
+/** What happens now. */
+export function actText(act: Act): string {
+  switch (act.kind) {
+    case "powerCut":
+      return `${act.node} loses its power`;
+    case "hang":
+      return `${act.node} hangs: guests stand still and hold their disks`;
+    case "cutNodeApi":
+      return `${act.node} is cut off from the API server; its guests run on`;
+    case "killKubelet":
+      return `the kubelet of ${act.node} dies`;
+    case "killVirtHandler":
+      return `virt-handler of ${act.node} stops doing anything`;
+    case "reboot":
+    case "foreignReboot":
+      return `somebody resets ${act.node}`;
+    case "powerOn":
+      return `somebody switches ${act.node} on`;
+    case "cordon":
+      return `somebody cordons ${act.node}`;
+    case "drain":
+      return `somebody drains ${act.node}`;
+    case "deleteNode":
+      return `somebody deletes the Node object of ${act.node}`;
+    case "bmc":
+      return `the BMC of ${act.node} is ${BMC_TEXTS[act.fault]}`;
+    case "confirmOff":
+      return `${act.by} confirms that ${act.node} is off`;
+    case "requestFencing":
+      return `${act.by} asks for ${act.node} to be fenced`;
+    case "disarm":
+      return `somebody disarms fencing: ${act.reason}`;
+    case "apiServer":
+      return `the API server is ${act.state}`;
+    case "compact":
+      return "the API server is restarted and has forgotten its history";
+    case "refuseWrites":
+      return `writes of ${act.plural} are refused with ${act.status}`;
+    case "createVM":
+      return `somebody creates ${act.vm.namespace}/${act.vm.name}`;
+    case "deleteLeaderLease":
+      return "somebody deletes the leader's Lease";
+    default:
+      return "vm" in act ? vmText(act) : replicaText(act);
+  }
+}
+
+/** What ends now. */
+export function undoneText(act: Act): string {
+  if (act.kind === "powerCut") return `${act.node} gets its power back`;
+  if (act.kind === "cordon" || act.kind === "drain") return `somebody uncordons ${act.node}`;
+  return `no longer: ${actText(act)}`;
+}
+
+const BMC_TEXTS = {
+  unreachable: "not to be reached",
+  slow: "very slow",
+  deaf: "deaf: it agrees and does nothing",
+  erringButActing: "confused: it answers with errors and acts",
+  refusing: "refusing everything",
+  lateOff: "slow to act: it agrees and cuts power 45 s later",
+  unknownState: "unsure: it does not know the power state",
+  saysOffOnce: "lying once: it agrees, does nothing, and says Off for one reading",
+  saysOff: "lying: it does nothing and says Off",
+  restoresPower: "set to restore power: what it cuts comes back after 7 s",
+} as const;
+
+function vmText(act: Extract<Act, { readonly vm: string }>): string {
+  const texts = {
+    deleteVM: "deletes",
+    migrateVM: "migrates",
+    stopVM: "stops",
+    restartVM: "restarts",
+    deletePod: "deletes the pod of",
+    forceDeletePod: "deletes, by force, the pod of",
+  } as const;
+  return `somebody ${texts[act.kind]} ${act.vm}`;
+}
+
+function replicaText(act: Extract<Act, { readonly replica: string }>): string {
+  const { replica } = act;
+  switch (act.kind) {
+    case "cutReplica": {
+      const ways = { both: "", out: ", on the way out", back: ", on the way back" } as const;
+      return `${replica} is cut off from the API server${ways[act.way]}`;
+    }
+    case "cutReplicaFromBmcs":
+      return `${replica} is cut off from the BMCs`;
+    case "freeze":
+      return `${replica} stands still`;
+    case "breakWatches":
+      return `the connections of ${replica} break`;
+    case "slowReplica":
+      return `requests of ${replica} take up to ${act.delayMs / 1_000} s`;
+    case "staleWatches":
+      return `watches of ${replica} lag by ${act.delayMs / 1_000} s`;
+    case "crash":
+      return `${replica} will crash ${act.when} its write number ${act.writesLeft + 1}`;
+    case "wallClockJump":
+      return `the wall clock of ${replica} jumps by ${act.byMs / 1_000} s`;
+  }
+}
