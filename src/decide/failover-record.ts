@@ -70,6 +70,8 @@ function lossOf(subject: Subject, before: FailoverRecord | undefined): FailoverR
   const { turn, vm, vmi } = subject;
   if (vmi === undefined || !isMeantToRun(vm) || !isInCharge(subject)) return undefined;
   if (isFinal(vmi) && !comesBack(turn, subject.protection, vmi)) return undefined;
+  // It has not run yet: if its node reboots, the kubelet starts this very instance, and nothing was lost.
+  if (!isFinal(vmi) && vmi.nodeName === undefined) return undefined;
   const { uid } = vmi;
   const onRecord = before?.vmiUID === uid ? before.fromNode : undefined;
   const nodeName = lostNodeOf(turn, vmi, onRecord);

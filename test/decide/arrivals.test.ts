@@ -98,9 +98,9 @@ describe("the target of a live migration dies", () => {
     expect(concluded(arrival)).toEqual(expected);
   });
 
-  it("is fenced for a VM that was just starting there, whose VMI names no node yet", () => {
+  it("is fenced for a VM that was just starting there, whose VMI names no node yet; nothing is lost that ran", () => {
     const starting = { phase: "Scheduling", nodeName: undefined, ready: false } as const;
-    expect(concluded({ vmi: starting, source: "gone" })).toEqual({ fenced: true, recorded: "n2" });
+    expect(concluded({ vmi: starting, source: "gone" })).toEqual({ fenced: true, recorded: undefined });
   });
 
   it("is not fenced while it may be healthy", () => {

@@ -19,4 +19,8 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     seed: 30280,
     was: "two refusals of writes that overlapped in the simulation, one of which was never taken back",
   },
+  {
+    seed: 765455527,
+    was: "a VM that was starting on a node that died counted as lost, and for ever, when the node started it after its reboot",
+  },
 ];
