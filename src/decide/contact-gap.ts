@@ -38,7 +38,7 @@ export function tellOfGap({ snapshot, policy, nowMs, plan }: Watched): void {
     if (renewal !== undefined && nowMs - renewal.changedAtMs >= policy.nodeLostAfterMs) spared += 1;
   }
   const gapMs = brokenSinceMs === undefined ? 0 : unbrokenSinceMs - brokenSinceMs;
-  if (spared === 0 && gapMs < policy.nodeLostAfterMs) return;
+  if (spared === 0 && (gapMs < policy.nodeLostAfterMs || isForgotten(snapshot))) return;
   const anew = `${spared} of ${snapshot.nodes.size} nodes have been silent for longer than the API server has answered us without a break (${seconds(backMs)}): their silence is counted from then`;
   const { reason, because } = whoWasAway(snapshot, gapMs);
   if (reason === "SilenceCountedAnew") plan.lookAgain(nowMs + LOOK_AGAIN_MS);
@@ -61,7 +61,7 @@ function whoWasAway(snapshot: Snapshot, gapMs: number): Absence {
     const lease = snapshot.leases.get(name);
     if (lease === undefined) continue;
     all += 1;
-    if (lease.writtenAtMs === undefined || snapshot.leaseAsOfMs(name) < unbrokenSinceMs) continue;
+    if (snapshot.leaseAsOfMs(name) < unbrokenSinceMs || !remembersGap(lease, unbrokenSinceMs)) continue;
     told += 1;
     if (wasRenewedInGap(lease, snapshot)) renewed += 1;
   }
@@ -72,6 +72,23 @@ function whoWasAway(snapshot: Snapshot, gapMs: number): Absence {
   if (renewed === 0 && gapMs >= TELLING_GAP_MS)
     return { reason: "APIServerAway", because: `${because}: the API server was away for everybody` };
   return { reason: "SilenceCountedAnew", because: `${because}: who was away cannot be told` };
+}
+
+/** Most nodes have been heard twice since: there is nothing left to wonder about. */
+function isForgotten(snapshot: Snapshot): boolean {
+  const { unbrokenSinceMs } = snapshot.contact;
+  let forgotten = 0;
+  for (const name of snapshot.nodes.keys()) {
+    const before = snapshot.leases.get(name)?.writtenBeforeMs;
+    if (before !== undefined && before > unbrokenSinceMs - MARGIN_MS) forgotten += 1;
+  }
+  return forgotten * 2 > snapshot.nodes.size;
+}
+
+/** Where both renewals that we know of came after the gap, what was written in it is forgotten: no sign of silence. */
+function remembersGap({ writtenAtMs, writtenBeforeMs }: NodeLeaseFact, unbrokenSinceMs: number): boolean {
+  const oldestMs = writtenBeforeMs ?? writtenAtMs;
+  return oldestMs !== undefined && oldestMs <= unbrokenSinceMs - MARGIN_MS;
 }
 
 /** By the last two renewals, since the first one after our contact is back soon follows those of before. */

@@ -38,6 +38,12 @@ const message = (cluster: Cluster): string =>
   cluster.decide().refusals.find(({ about }) => about === "cluster")?.message ?? "";
 
 describe("after a gap in our contact with the API server", () => {
+  it("nothing is said any more once most nodes have been heard twice: what they did meanwhile is forgotten", () => {
+    const twice: Renewals = [500, 2_500];
+    expect(told(after([twice, twice, twice, SINCE, SINCE]))).toEqual([]);
+    expect(told(after([twice, twice, SINCE, SINCE, SINCE]))).toEqual(["APIServerAway"]);
+  });
+
   it.each<[string, readonly Renewals[], string, string]>([
     [
       "it was we who were away, where all nodes renewed their Leases meanwhile",

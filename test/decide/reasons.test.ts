@@ -153,8 +153,10 @@ function deaf(cluster: Cluster): Cluster {
 function afterGap(earlierMs: number): Cluster {
   const cluster = deaf(threeNodes().node("n1", LOST));
   cluster.contactBrokenMs = cluster.contactSinceMs - 90_000;
+  const writtenBeforeMs = cluster.contactSinceMs - 600_000;
+  const writtenAtMs = cluster.contactSinceMs - earlierMs;
   for (const [name, lease] of cluster.leases)
-    cluster.leases.set(name, { ...lease, writtenAtMs: cluster.contactSinceMs - earlierMs });
+    cluster.leases.set(name, { ...lease, writtenBeforeMs, writtenAtMs });
   return cluster;
 }
 /** n1 is back for the third time within an hour. */
