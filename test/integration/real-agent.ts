@@ -39,6 +39,8 @@ export function runByHand(
   });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += String(chunk)));
+  // An agent may end without reading what it is told; what it says then is in its output.
+  child.stdin.on("error", () => undefined);
   child.stdin.end(`${lines.join("\n")}\n`);
   return new Promise((resolve) => {
     let inTime = true;
