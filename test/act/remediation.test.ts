@@ -91,6 +91,43 @@ describe("an attempt through a remediation", () => {
     expect(scene.ledger.proof?.acceptedAs).toBeUndefined();
   });
 
+  it("makes none while the answer that should list them is no list, or has no end", async () => {
+    for (const [answer, says] of [
+      [{ kind: "Status" }, "is not a list"],
+      [{ items: [], metadata: { continue: "more" } }, "lists more than"],
+    ] as const) {
+      const scene = remediationScene();
+      scene.fencing();
+      scene.api.intercept = ({ method, path }) =>
+        method === "GET" && path === REMEDIATIONS ? { ok: true, status: 200, value: answer } : undefined;
+      expect(await fence(scene)).toMatchObject({ outcome: "refused" });
+      expect(scene.ledger.attempts).toMatchObject([{ answer: expect.stringContaining(says) }]);
+      expect(remediations(scene)).toEqual([]);
+    }
+  });
+
+  it("reads all pages: one that is under way on the second is waited for", async () => {
+    const scene = remediationScene();
+    scene.fencing();
+    const theirs = {
+      metadata: {
+        name: NODE,
+        namespace: "medik8s",
+        uid: "theirs",
+        creationTimestamp: "2026-01-01T00:00:00Z",
+      },
+    };
+    scene.api.intercept = ({ method, path, query }) => {
+      if (method !== "GET" || path !== REMEDIATIONS) return undefined;
+      const last = query?.["continue"] === "2";
+      const value = last ? { items: [theirs] } : { items: [], metadata: { continue: "2" } };
+      return { ok: true, status: 200, value };
+    };
+    await fence(scene);
+    expect(remediations(scene)).toEqual([]);
+    expect(scene.ledger.attempts).toMatchObject([{ answer: expect.stringContaining("somebody else") }]);
+  });
+
   it("names it like the node where the template knows no other way, and marks a control-plane node", async () => {
     const scene = remediationScene(false);
     scene.api.objects.change(NODE_PATH, (node) => {

@@ -1,7 +1,8 @@
 // Reads what the CSI drivers say of their clients' addresses: one list serves all nodes that are recorded at that time.
 import { z } from "zod";
 import type { Clock } from "../../model/clock.ts";
-import { type Caller, type Effect, send } from "../guarded-request.ts";
+import type { Caller, Effect } from "../guarded-request.ts";
+import { listObjects } from "./object-list.ts";
 
 const CSI_ADDONS_NODES = "/apis/csiaddons.openshift.io/v1alpha1/csiaddonsnodes";
 /** How old a list may be: addresses change with a boot, and a boot takes longer. */
@@ -24,7 +25,6 @@ const addonsNode = z.object({
     })
     .nullish(),
 });
-const list = z.object({ items: z.array(z.unknown()) });
 type AddonsNode = z.output<typeof addonsNode>;
 
 export class StorageClientsSource {
@@ -53,22 +53,11 @@ export class StorageClientsSource {
   #list(): Promise<Effect<readonly AddonsNode[]>> {
     const nowMs = this.#caller.clock.now().monotonicMs;
     if (this.#reading === undefined || nowMs - this.#reading.askedAtMs > MAX_AGE_MS) {
-      this.#reading = { askedAtMs: nowMs, nodes: this.#read() };
+      this.#reading = {
+        askedAtMs: nowMs,
+        nodes: listObjects(this.#caller, { path: CSI_ADDONS_NODES, object: addonsNode }),
+      };
     }
     return this.#reading.nodes;
-  }
-
-  async #read(): Promise<Effect<readonly AddonsNode[]>> {
-    const read = await send<unknown>(this.#caller, { method: "GET", path: CSI_ADDONS_NODES });
-    if (!read.ok) return read;
-    const parsed = list.safeParse(read.value);
-    const items = parsed.success ? parsed.data.items : [];
-    return {
-      ok: true,
-      value: items.flatMap((item) => {
-        const one = addonsNode.safeParse(item);
-        return one.success ? [one.data] : [];
-      }),
-    };
   }
 }
