@@ -91,7 +91,9 @@ test("a policy has promises made for the VMs it selects, keeps them like its tem
   });
   await apply(rig().admin, policy(700));
   await rig().createVM({ name: "chosen", labels: { care: namespace }, promise: "none" });
-  await rig().createVM({ name: "by-hand", labels: { care: namespace }, promise: { priority: 1 } });
+  // First: a VM that is there before its promise gets one by the policy at once.
+  await rig().promise("by-hand", { priority: 1 });
+  await rig().createVM({ name: "by-hand", labels: { care: namespace }, promise: "none" });
   await rig().createVM({ name: "other", promise: "none" });
   const made = await rig().untilCondition(`${namespace}/chosen`, "Protected", "True");
   expect(made.spec).toMatchObject({ virtualMachineName: "chosen", priority: 700 });
