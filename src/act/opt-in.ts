@@ -28,7 +28,8 @@ interface RawProtection {
 /**
  * Makes the HAVirtualMachine of a selected VM, or brings it up to the template: by server-side apply, so that a field
  * dropped from the template goes and a field added by others stays. `force`: where a template names a field, it counts.
- * Caveat: one that a person creates under that name between our look and our write would be adopted.
+ * It is created by itself first, since an apply that creates cannot be told from one that changes what a person has just
+ * written under that name; that one is then a `conflict`, and stays as it is.
  */
 export async function performApplyProtection(
   step: ApplyProtectionStep,
@@ -37,18 +38,19 @@ export async function performApplyProtection(
   const path = protectionPath(step.namespace, step.name);
   const standing = await send<RawProtection>(context, { method: "GET", path });
   if (!standing.ok && standing.kind !== "notFound") return outcomeOf(standing);
-  const metadata = standing.ok ? (standing.value.metadata ?? {}) : undefined;
-  if (metadata?.deletionTimestamp !== undefined) return ended("conflict", "it is being deleted");
-  if (metadata !== undefined && metadata.labels?.[POLICY_LABEL] === undefined) {
-    return ended(
-      "refused",
-      `HAVirtualMachine ${step.namespace}/${step.name} was written by somebody: it stays as it is`,
-    );
+  const before = standing.ok ? (standing.value.metadata ?? {}) : undefined;
+  if (before?.deletionTimestamp !== undefined) return ended("conflict", "it is being deleted");
+  const theirs = `HAVirtualMachine ${step.namespace}/${step.name} was written by somebody: it stays as it is`;
+  if (before !== undefined && before.labels?.[POLICY_LABEL] === undefined) return ended("refused", theirs);
+  const created = before === undefined ? await create(step, context) : undefined;
+  if (created?.ok === false) {
+    return created.kind === "alreadyExists" ? ended("conflict", theirs) : outcomeOf(created);
   }
+  const metadata = before ?? created?.value.metadata ?? {};
   const applied = await apply(step, { path, metadata }, context);
   if (!applied.ok) return outcomeOf(applied);
   context.facts.applyOwnWrite("protections", applied.value);
-  const same = metadata !== undefined && applied.value.metadata?.resourceVersion === metadata.resourceVersion;
+  const same = before !== undefined && applied.value.metadata?.resourceVersion === before.resourceVersion;
   return same ? ended("unchanged", "it was so already") : DONE;
 }
 
@@ -65,12 +67,28 @@ export function performDeleteProtection(
   });
 }
 
+/** The least that is ours and surely new; without the template's generation, so that whoever leads next completes it. */
+function create(step: ApplyProtectionStep, context: ActContext): Promise<Effect<RawProtection>> {
+  const { annotations: _generation, ...metadata } = metadataOf(step);
+  return send(context, {
+    method: "POST",
+    path: protectionPath(step.namespace),
+    query: { fieldManager: POLICY_FIELD_MANAGER },
+    body: {
+      apiVersion: API_VERSION,
+      kind: "HAVirtualMachine",
+      metadata,
+      spec: { virtualMachineName: step.vmName },
+    },
+  });
+}
+
 function apply(
   step: ApplyProtectionStep,
-  standing: { readonly path: string; readonly metadata: RawProtection["metadata"] },
+  standing: { readonly path: string; readonly metadata: NonNullable<RawProtection["metadata"]> },
   context: ActContext,
 ): Promise<Effect<RawProtection>> {
-  const { uid, resourceVersion } = standing.metadata ?? {};
+  const { uid, resourceVersion } = standing.metadata;
   return send(context, {
     method: "PATCH",
     path: standing.path,
@@ -79,19 +97,22 @@ function apply(
     body: {
       apiVersion: API_VERSION,
       kind: "HAVirtualMachine",
-      metadata: {
-        name: step.name,
-        namespace: step.namespace,
-        // What we have just looked at, and nothing newer.
-        ...(uid === undefined ? {} : { uid, resourceVersion }),
-        labels: { "app.kubernetes.io/managed-by": "holdfast", [POLICY_LABEL]: step.policy.name },
-        annotations: { [POLICY_GENERATION_ANNOTATION]: String(step.policy.generation) },
-        // It goes with its VM.
-        ownerReferences: [
-          { apiVersion: "kubevirt.io/v1", kind: "VirtualMachine", name: step.vmName, uid: step.vmUID },
-        ],
-      },
+      // What we have just looked at, and nothing newer.
+      metadata: { ...metadataOf(step), uid, resourceVersion },
       spec: { ...step.policy.template, virtualMachineName: step.vmName },
     },
   });
+}
+
+function metadataOf(step: ApplyProtectionStep) {
+  return {
+    name: step.name,
+    namespace: step.namespace,
+    labels: { "app.kubernetes.io/managed-by": "holdfast", [POLICY_LABEL]: step.policy.name },
+    annotations: { [POLICY_GENERATION_ANNOTATION]: String(step.policy.generation) },
+    // It goes with its VM.
+    ownerReferences: [
+      { apiVersion: "kubevirt.io/v1", kind: "VirtualMachine", name: step.vmName, uid: step.vmUID },
+    ],
+  };
 }

@@ -19,8 +19,8 @@ export function corePath(namespace: string, plural: string, name?: string): stri
   return within("/api/v1", namespace, plural, name);
 }
 
-/** Path of an HAVirtualMachine. */
-export function protectionPath(namespace: string, name: string): string {
+/** Path of an HAVirtualMachine, or of all. */
+export function protectionPath(namespace: string, name?: string): string {
   return within(`/apis/${API_VERSION}`, namespace, "havirtualmachines", name);
 }
 

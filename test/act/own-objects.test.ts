@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { performStep } from "../../src/act/performer.ts";
 import type { Step } from "../../src/model/plan.ts";
 import { readProtection } from "../../src/observe/facts/protection.ts";
+import { failing } from "../support/fake-api.ts";
 import { ActScene } from "./act-fixture.ts";
 import { POLICY, PROTECTION, PROTECTION_STATUS, sampleSteps } from "./sample-steps.ts";
 
@@ -107,6 +108,34 @@ describe("a protection that a policy wants", () => {
       outcome: "refused",
     });
     expect(scene.api.writes).toEqual([]);
+  });
+
+  it("is not laid over one that a person writes between our look and our write", async () => {
+    const scene = new ActScene();
+    scene.api.intercept = ({ method }) => {
+      if (method !== "POST" || scene.api.objects.peek(HAVM) !== undefined) return undefined;
+      scene.api.objects.seed(HAVM, { metadata: { namespace: "prod" }, spec: { priority: 1 } });
+      return undefined;
+    };
+    expect(await performStep(sampleSteps(scene).ApplyProtection, scene.context())).toMatchObject({
+      outcome: "conflict",
+      detail: expect.stringContaining("was written by somebody"),
+    });
+    expect(scene.api.objects.peek(HAVM)?.spec).toEqual({ priority: 1 });
+    expect(scene.ownWrites).toEqual([]);
+  });
+
+  it("is completed by the next turn where we die after making it", async () => {
+    const scene = new ActScene();
+    scene.api.intercept = ({ method }) => (method === "PATCH" ? failing("timeout") : undefined);
+    const step = sampleSteps(scene).ApplyProtection;
+    expect(await performStep(step, scene.context())).toMatchObject({ outcome: "retry" });
+    expect(readProtection(scene.api.objects.peek(HAVM))).toMatchObject({
+      fact: { madeByPolicy: "gold", policyGeneration: undefined },
+    });
+    scene.api.intercept = () => undefined;
+    expect(await performStep(step, scene.context())).toEqual({ outcome: "done" });
+    expect(scene.api.objects.peek(HAVM)?.spec).toMatchObject(POLICY.template);
   });
 
   it("is not written onto one that was changed since we looked", async () => {
