@@ -3,7 +3,7 @@ import { performFence } from "../../src/act/fence.ts";
 import { performLiftRemediation } from "../../src/act/lift-remediation.ts";
 import type { ExternalLevel, FencingLevel } from "../../src/model/fencing.ts";
 import { failing } from "../support/fake-api.ts";
-import { type ActScene, BOOT_ID, EPOCH, FENCING_PATH, NODE, NODE_PATH } from "./act-fixture.ts";
+import { type ActScene, BOOT_ID, EPOCH, FENCING_PATH, LEASE_PATH, NODE, NODE_PATH } from "./act-fixture.ts";
 import {
   GROUP,
   NODE_LEASE,
@@ -414,6 +414,22 @@ describe("a remediation that somebody else has made", () => {
     });
     expect(await fence(scene)).toEqual({ outcome: "done" });
     expect(scene.ledger.proof?.remediation?.name).not.toBe("worker-1-abcde");
+  });
+
+  it("proves nothing by a word that is older than a renewal which came late, however silent the node is since", async () => {
+    const proofAfter = async (renewTime: string) => {
+      const scene = remediationScene();
+      scene.fencing();
+      theirs(scene, acted("2026-11-22T00:00:06Z"));
+      scene.api.objects.change(LEASE_PATH, (lease) => (lease.spec = { renewTime }));
+      await fence(scene);
+      expect(scene.ledger.attempts).toMatchObject([{ outcome: "Abandoned" }]);
+      await scene.clock.advance(60_000);
+      await fence(scene, { epoch: EPOCH + 1 });
+      return scene.ledger.proof?.remediation?.name;
+    };
+    expect(await proofAfter("2026-11-22T00:00:00.500000Z"), "written before the act").toBe("worker-1-abcde");
+    expect(await proofAfter("2026-11-22T00:00:08.000000Z"), "written after the act").toBeUndefined();
   });
 });
 

@@ -89,13 +89,14 @@ export class RemediationFence implements ExternalFence {
 
   async look(): Promise<ExternalState> {
     const found = await this.#find();
-    return "kind" in found ? found : (this.#signalled(found) ?? waiting("no remediation of it is safe yet"));
+    if ("kind" in found) return found;
+    return (await this.#signalled(found)) ?? waiting("no remediation of it is safe yet");
   }
 
   async advance(spare: () => Promise<string | undefined>): Promise<ExternalState> {
     const found = await this.#find();
     if ("kind" in found) return found;
-    const signalled = this.#signalled(found);
+    const signalled = await this.#signalled(found);
     if (signalled !== undefined) return signalled;
     this.#failedBefore ??= new Set(
       found
@@ -182,10 +183,10 @@ export class RemediationFence implements ExternalFence {
     return this.#kinds;
   }
 
-  #signalled(found: readonly Found[]): ExternalState | undefined {
+  async #signalled(found: readonly Found[]): Promise<ExternalState | undefined> {
     for (const one of found) {
       const { signal, remediation, ours } = one;
-      if (signal.kind !== "safe" || !(ours || this.#isAboutThisBoot(signal))) continue;
+      if (signal.kind !== "safe" || !(ours || (await this.#isYoungerThanLife(signal)))) continue;
       const { name, namespace, uid } = remediation.metadata;
       const { apiVersion } = this.#target.template;
       const ref = {
@@ -205,8 +206,13 @@ export class RemediationFence implements ExternalFence {
     return undefined;
   }
 
-  #isAboutThisBoot({ at }: { readonly at: string }): boolean {
-    return Date.parse(at) > Date.parse(this.#target.fencing.lastSeenAt) + SKEW_MS;
+  /** Younger than the ledger's last sign of life, and than any renewal that came late, after the node was judged lost. */
+  async #isYoungerThanLife({ at }: { readonly at: string }): Promise<boolean> {
+    const { nodeName, lastSeenAt } = this.#target.fencing;
+    const read = await this.#context.facts.refreshNode(nodeName);
+    if (!read.ok && read.kind !== "notFound") return false;
+    const lives = [lastSeenAt, (read.ok && read.value.leaseRenewTime) || lastSeenAt].map(Date.parse);
+    return lives.every((lifeMs) => Number.isNaN(lifeMs) || Date.parse(at) > lifeMs + SKEW_MS);
   }
 
   /** It is under way, whoever made it. Ours is guarded by the Lease that we go on holding. */
