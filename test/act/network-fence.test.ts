@@ -13,6 +13,7 @@ const CIDR = "10.0.0.7/32";
 const BEFORE = "2026-11-21T23:59:00.000Z";
 const FENCED = "fencing operation successful";
 const UNFENCED = "unfencing operation successful";
+const NO_LEADER = "no leader for the driver";
 
 const LEVEL: FencingLevel = {
   name: "ceph",
@@ -129,7 +130,7 @@ describe("an attempt at the storage", () => {
   });
 
   it.each<[string, (scene: ActScene) => void, string]>([
-    ["failed", (scene) => done(scene, "no leader for the driver", "Failed"), "TimedOut"],
+    ["failed", (scene) => done(scene, NO_LEADER, "Failed"), "Refused"],
     ["is of an unfencing", (scene) => done(scene, UNFENCED), "TimedOut"],
     ["is of other addresses", (scene) => changed(scene, { cidrs: ["10.0.0.8/32"] }), "Refused"],
     ["is of more addresses", (scene) => changed(scene, { cidrs: [CIDR, "10.0.0.8/32"] }), "Refused"],
@@ -145,6 +146,27 @@ describe("an attempt at the storage", () => {
     await fence(scene);
     expect(scene.ledger.attempts).toMatchObject([{ outcome }]);
     expect(scene.ledger.proof).toBeUndefined();
+  });
+
+  it("ends soon where it failed and stays so, which lets the next level begin; one that succeeds later proves the next attempt", async () => {
+    const scene = storageScene();
+    scene.clock.schedule(1_000, () => done(scene, NO_LEADER, "Failed"));
+    await fence(scene);
+    expect(scene.clock.now().monotonicMs).toBeLessThan(LEVEL.timeoutMs / 2);
+    expect(scene.ledger.attempts).toMatchObject([
+      { outcome: "Refused", answer: expect.stringContaining(`Failed: ${NO_LEADER}`) },
+    ]);
+    done(scene, FENCED);
+    expect(await fence(scene)).toEqual({ outcome: "done" });
+    expect(scene.ledger.proof).toMatchObject({ type: "StorageFenced", attempt: 2 });
+    expect(fences(scene)).toHaveLength(1);
+  });
+
+  it("is not ended by a failure that CSI-Addons mends by trying again", async () => {
+    const scene = storageScene();
+    scene.clock.schedule(2_000, () => done(scene, NO_LEADER, "Failed"));
+    scene.clock.schedule(5_000, () => done(scene, FENCED));
+    expect(await fence(scene)).toEqual({ outcome: "done" });
   });
 
   it("only looks where nothing may be shot", async () => {

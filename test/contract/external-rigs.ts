@@ -19,7 +19,7 @@ export interface ExternalRig {
   /** What the level must accept by name; undefined for a method whose word proves. */
   readonly weakName: string | undefined;
   readonly proofType: "Remediated" | "SelfFenced" | "StorageFenced";
-  /** How an attempt ends whose controller says that it failed. `TimedOut`: it may yet succeed by itself. */
+  /** How an attempt ends whose controller says that it failed. `TimedOut`: somebody else may yet make another. */
   readonly failsAs: "Refused" | "TimedOut";
   /** Whether a word that comes after its attempt has ended counts for the next one: of a state that is still so, it does. */
   readonly lateWordCounts: boolean;
@@ -221,8 +221,7 @@ export function networkFenceRig(): ExternalRig {
     },
     weakName: "StorageFenced",
     proofType: "StorageFenced",
-    // CSI-Addons tries again by itself, with pauses that grow.
-    failsAs: "TimedOut",
+    failsAs: "Refused",
     lateWordCounts: true,
     adopted: false,
     objects: () =>

@@ -16,6 +16,8 @@ export const NETWORK_FENCES = `/apis/${API_VERSION}/networkfences`;
 /** The words in which CSI-Addons tells which of the two operations its result is of. */
 export const UNFENCED_MESSAGE = "unfencing operation successful";
 const MAX_NODE_CHARS = 200;
+/** How long a failure must stand before it ends the attempt: CSI-Addons tries again by itself, at first at once. */
+const FAILURE_STANDS_MS = 5_000;
 
 export const networkFenceObject = z.object({
   metadata: z.object({
@@ -62,6 +64,7 @@ export class NetworkFence implements ExternalFence {
   readonly #context: ActContext;
   readonly #path: string;
   readonly #name: string;
+  #failingSinceMs: number | undefined;
 
   constructor(target: NetworkFenceTarget, context: ActContext) {
     const { fencing, settings } = target;
@@ -125,11 +128,19 @@ export class NetworkFence implements ExternalFence {
       return failed("Refused", `${this.label} was changed by somebody else, so its result says nothing`);
     }
     const said = [status?.result, status?.message].filter(Boolean).join(": ");
+    if (this.#failureStands(status?.result === "Failed")) return failed("Refused", `${this.label}: ${said}`);
     if (status?.result !== "Succeeded" || status.message === UNFENCED_MESSAGE) {
       return waiting(`${this.label}: ${said === "" ? "no result yet" : said}`);
     }
     const detail = `${this.label}: ${said}; read back for ${cidrs.join(", ")}`;
     return { kind: "signalled", answer: detail, proof: { type: "StorageFenced", detail, cidrs } };
+  }
+
+  /** The object stays as it is: what succeeds later is found by the next attempt, and lifted when the node is back. */
+  #failureStands(fails: boolean): boolean {
+    const nowMs = this.#context.clock.now().monotonicMs;
+    this.#failingSinceMs = fails ? (this.#failingSinceMs ?? nowMs) : undefined;
+    return this.#failingSinceMs !== undefined && nowMs - this.#failingSinceMs >= FAILURE_STANDS_MS;
   }
 
   /** Another node that has one of the addresses: it would lose its disks. */
