@@ -11,6 +11,7 @@ import type { FenceStep } from "../model/plan.ts";
 import { timestampOf } from "./wall-time.ts";
 import type { ActContext } from "./context.ts";
 import { readAccess, wrongSystem } from "./device-access.ts";
+import { addressDigests } from "./device-addresses.ts";
 import { recordEnd } from "./attempt-record.ts";
 import type { FenceDevice, SystemIdentity } from "./fence/fence-device.ts";
 import type { NotOffKind, OffResult, PowerOffResult } from "./fence/power-off-result.ts";
@@ -102,7 +103,8 @@ async function withTrial(
   }
   const device = context.openDevice(readied.access, context.clock);
   try {
-    const trial = await tryDevice({ ...step, level }, { device, node: readied.node }, context);
+    const target = { device, node: readied.node, addresses: addressDigests(readied.access) };
+    const trial = await tryDevice({ ...step, level }, target, context);
     return trial.kind === "stale" ? ended("stale", trial.why) : await record(trial.end);
   } finally {
     // Bounded and never failing by contract; the next step does not wait for a session's deletion.
@@ -110,9 +112,16 @@ async function withTrial(
   }
 }
 
+/** One opened device and the node that it is to cut. */
+interface Target {
+  readonly device: FenceDevice;
+  readonly node: FreshNode;
+  readonly addresses: readonly string[];
+}
+
 async function tryDevice(
   step: FenceStep & { readonly level: PowerLevel },
-  target: { readonly device: FenceDevice; readonly node: FreshNode },
+  target: Target,
   context: ActContext,
 ): Promise<Trial> {
   const { fencing, level } = step;
@@ -139,7 +148,7 @@ async function tryDevice(
   });
   return result.outcome === "off"
     ? confirm(step, { result, label: target.device.label }, context)
-    : { kind: "ended", end: endWithoutProof(result, doubt ?? spared) };
+    : { kind: "ended", end: endWithoutProof(result, doubt ?? spared, target.addresses) };
 }
 
 /** Asked right before each request: whether the node lives after all, and whether somebody has disarmed fencing meanwhile. */
@@ -213,13 +222,18 @@ const END_OF: Readonly<Record<NotOffKind, AttemptEnd["outcome"]>> = {
   doubted: "Doubted",
 };
 
-function endWithoutProof(result: Exclude<PowerOffResult, OffResult>, why: string | undefined): AttemptEnd {
+function endWithoutProof(
+  result: Exclude<PowerOffResult, OffResult>,
+  why: string | undefined,
+  addresses: readonly string[],
+): AttemptEnd {
   const isOurs = result.kind === "abandoned" || result.kind === "doubted";
   return {
     outcome: END_OF[result.kind],
     answer: isOurs && why !== undefined ? why : result.message,
     ...(result.lastState === undefined ? {} : { powerState: result.lastMixed ?? result.lastState }),
     seenOn: result.seenOn,
+    ...(result.kind === "doubted" ? { addresses } : {}),
   };
 }
 

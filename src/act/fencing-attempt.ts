@@ -15,6 +15,7 @@ export interface AttemptEnd {
   readonly answer: string;
   readonly powerState?: string;
   readonly seenOn?: boolean;
+  readonly addresses?: readonly string[];
   /** Only with an observation that proves the incarnation over, or that the level accepts as if it did. */
   readonly proof?: Omit<RecordedProof, "attempt">;
 }
@@ -105,5 +106,6 @@ function endFields(end: AttemptEnd, at: string): Partial<FencingAttempt> & Pick<
     answer: end.answer.slice(0, MAX_ANSWER_CHARS),
     ...(end.powerState === undefined ? {} : { powerState: end.powerState.slice(0, MAX_POWER_STATE_CHARS) }),
     ...(end.seenOn === true ? { seenOn: true } : {}),
+    ...(end.addresses === undefined ? {} : { addresses: end.addresses }),
   };
 }

@@ -14,14 +14,16 @@ export interface OffWord {
   readonly step: FenceStep;
   readonly device: Pick<FenceDevice, "label">;
   readonly node: FreshNode;
+  /** Where the device is asked; see `addressDigests`. */
+  readonly addresses: readonly string[];
 }
 
 /**
  * Why the word is not believed; undefined where it is. The node was alive a moment ago, and many devices say Off of an
  * outlet that does not exist. So one of these must hold: a readiness check last read On of the living node by this very
  * device; an earlier attempt of this ledger heard On; the device tells by its system UUID, all parts of it where there
- * are several, that it speaks of this very machine; or a second level agrees. A device that said Off of the living node
- * is never believed by its own word.
+ * are several, that it speaks of this very machine; or a second level agrees whose devices are asked at other addresses. A
+ * device that said Off of the living node is never believed by its own word.
  */
 export function whyDoubted(identity: SystemIdentity, word: OffWord): string | undefined {
   const { step, device, node } = word;
@@ -35,7 +37,7 @@ export function whyDoubted(identity: SystemIdentity, word: OffWord): string | un
     return undefined;
   const isNamed = identity.isPartial !== true && compareSystemUUID(identity.uuid, node.systemUUID) === "same";
   if (isNamed || attempts.some((attempt) => agrees(attempt, word))) return undefined;
-  return `the device says Off already, but it was never read On while ${node.name} was alive, and no system UUID shows that it speaks of this machine: a second level has to agree`;
+  return `the device says Off already, but it was never read On while ${node.name} was alive, and no system UUID shows that it speaks of this machine: a second level at another address has to agree`;
 }
 
 /** How long Off must last before it is read again; undefined where the usual time will do. */
@@ -45,9 +47,12 @@ export function confirmAfterMs(node: FreshNode, level: FencingLevel): number | u
     : Math.min(UNVOUCHED_CONFIRM_MS, level.timeoutMs / 3);
 }
 
-/** Another level read Off too, and is not known to have said so of the living node. */
-function agrees({ level, outcome }: FencingAttempt, { node, step }: OffWord): boolean {
-  return outcome === "Doubted" && level !== step.level.name && seenOf(node, level)?.state !== "Off";
+/** Another level read Off too, from other devices, and is not known to have said so of the living node. */
+function agrees({ level, outcome, addresses: theirs }: FencingAttempt, word: OffWord): boolean {
+  const { node, step, addresses } = word;
+  if (outcome !== "Doubted" || level === step.level.name || seenOf(node, level)?.state === "Off")
+    return false;
+  return theirs !== undefined && !theirs.some((address) => addresses.includes(address));
 }
 
 function seenOf(node: FreshNode, level: string) {

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { conditions } from "./conditions.ts";
 import { fenceProof } from "./fence-proof.ts";
 import { defineKind } from "./kind.ts";
-import { keyedList } from "./list.ts";
+import { atomicList, keyedList } from "./list.ts";
 import { celString, withRule } from "./rule.ts";
 import { count, identifier, labelName, objectName, text } from "./scalar.ts";
 import { timestamp } from "./timestamp.ts";
@@ -18,6 +18,8 @@ const MAX_MESSAGE_LENGTH = 4_096;
 const MAX_DETAIL_LENGTH = 512;
 const MAX_METHOD_LENGTH = 63;
 const MAX_POWER_STATE_LENGTH = 253;
+/** As many as a level has devices. */
+const MAX_ADDRESSES = 4;
 /** Epochs are a Lease's transitions, which Kubernetes counts in 32 bits. */
 const MAX_EPOCH = 2 ** 31 - 1;
 
@@ -98,6 +100,12 @@ const attempt = z.object({
     .meta({
       description:
         "Whether the device said On of the node during the attempt, which vouches for an Off that it says later.",
+    })
+    .exactOptional(),
+  addresses: atomicList(text(MAX_METHOD_LENGTH), { max: MAX_ADDRESSES })
+    .meta({
+      description:
+        "With outcome Doubted: digests of the addresses at which its devices were asked. A level that asks at one of them as well is no second opinion.",
     })
     .exactOptional(),
   remediation: z

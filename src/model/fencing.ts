@@ -147,6 +147,8 @@ export interface FencingAttempt {
   readonly powerState?: string;
   /** The device said On of this incarnation during the attempt, which vouches for an Off that it says later. */
   readonly seenOn?: boolean;
+  /** Where the devices of a doubted word were asked, as digests: two levels at one address are one opinion. */
+  readonly addresses?: readonly string[];
   /** With method Remediation: what it had made, written before it is, so that whoever leads can undo it. */
   readonly remediation?: Omit<RemediationTemplateRef, "name" | "namespace"> & { readonly namespace?: string };
 }

@@ -18,6 +18,7 @@ const DOUBTED: FencingAttempt = {
   startedAt: "2026-11-22T00:00:00.000Z",
   outcome: "Doubted",
   powerState: "Off",
+  addresses: ["0123456789ab"],
 };
 
 interface Setting {
@@ -68,7 +69,9 @@ describe("a device that says Off before anything was asked of it", () => {
       {
         outcome: "Doubted",
         powerState: "Off",
-        answer: expect.stringMatching(/never read On while worker-1 was alive.*a second level has to agree/),
+        answer: expect.stringMatching(
+          /never read On while worker-1 was alive.*a second level at another address has to agree/,
+        ),
       },
     ]);
   });
@@ -98,5 +101,21 @@ describe("a device that says Off before anything was asked of it", () => {
     const liar = { pdu: { state: "Off", device: "000000000000" } } as const;
     const lied = await fenceOff({ attempts: [DOUBTED], seen: liar });
     expect(lied.scene.ledger.proof).toBeUndefined();
+  });
+
+  it("is not believed because a second level has said so that leads to the same device", async () => {
+    const alone = await fenceOff({});
+    const [{ addresses = [] } = {}] = alone.scene.ledger.attempts;
+    expect(addresses).toHaveLength(1);
+    const echoed = await fenceOff({ attempts: [{ ...DOUBTED, addresses }] });
+    expect(echoed.scene.ledger.proof).toBeUndefined();
+    expect(echoed.scene.ledger.attempts.at(-1)).toMatchObject({
+      level: "bmc",
+      outcome: "Doubted",
+      addresses,
+    });
+    const { addresses: _, ...old } = DOUBTED;
+    const unknown = await fenceOff({ attempts: [old] });
+    expect(unknown.scene.ledger.proof, "recorded by a version that did not say where").toBeUndefined();
   });
 });
