@@ -2,8 +2,7 @@
 // was broken.
 import { execFileSync } from "node:child_process";
 import { parseArgs } from "node:util";
-import { drawn } from "./history/draw.ts";
-import { FAILED_SEEDS } from "./history/failed-seeds.ts";
+import { FAILED_SEEDS, planOfSeed } from "./history/failed-seeds.ts";
 import { type HistoryOutcome, runHistory } from "./history/history.ts";
 import { shrunk } from "./history/shrink.ts";
 
@@ -36,7 +35,7 @@ async function main(): Promise<void> {
   const sum = { histories: 0, failed: 0, virtualMs: 0, shots: 0, proofs: 0, failovers: 0, migrations: 0 };
   for (const seed of seeds()) {
     if (performance.now() - startedMs > budgetMs) break;
-    const outcome = await runHistory(drawn(seed), seed, { tells: values.trace });
+    const outcome = await runHistory(planOfSeed(seed), seed, { tells: values.trace });
     sum.histories += 1;
     sum.virtualMs += outcome.virtualMs;
     for (const member of ["shots", "proofs", "failovers", "migrations"] as const)
@@ -74,7 +73,7 @@ async function report(seed: number, { violations }: HistoryOutcome): Promise<voi
     console.log(`  ${check}, at ${(atMs / 1_000).toFixed(3)} s: ${message}`);
   const check = violations[0]?.check;
   if (check === undefined || values["no-shrink"]) return;
-  const { plan, runs } = await shrunk(drawn(seed), seed, check);
+  const { plan, runs } = await shrunk(planOfSeed(seed), seed, check);
   console.log(`  shrunk in ${runs} runs to: ${JSON.stringify(plan)}`);
 }
 

@@ -1,7 +1,16 @@
-// Seeds that once broke a promise, each with what it was. Every test run tells them again; none is ever taken out.
+// Histories that once broke a promise, each with what it was. Every test run tells them again; none is ever taken out. Their
+// plans are kept beside them, since what a seed draws changes with every fault that draw.ts learns.
+import type { WorldPlan } from "../world/world-plan.ts";
+import { drawn } from "./draw.ts";
+import plan1116 from "./failed-plans/1116.json" with { type: "json" };
+import plan20026 from "./failed-plans/20026.json" with { type: "json" };
+import plan30280 from "./failed-plans/30280.json" with { type: "json" };
+import plan765455527 from "./failed-plans/765455527.json" with { type: "json" };
 
 export interface FailedSeed {
   readonly seed: number;
+  /** As it was drawn when it failed. */
+  readonly plan: WorldPlan;
   /** What was wrong, in the code under test or in the simulation itself. */
   readonly was: string;
 }
@@ -9,18 +18,27 @@ export interface FailedSeed {
 export const FAILED_SEEDS: readonly FailedSeed[] = [
   {
     seed: 1116,
+    plan: plan1116 as WorldPlan,
     was: "the simulated kubelet, killed and started again, never told that it had given a volume back",
   },
   {
     seed: 20026,
+    plan: plan20026 as WorldPlan,
     was: "a gap in contact, measured in fractions of a millisecond, made every later status of its VMs invalid",
   },
   {
     seed: 30280,
+    plan: plan30280 as WorldPlan,
     was: "two refusals of writes that overlapped in the simulation, one of which was never taken back",
   },
   {
     seed: 765455527,
+    plan: plan765455527 as WorldPlan,
     was: "a VM that was starting on a node that died counted as lost, and for ever, when the node started it after its reboot",
   },
 ];
+
+/** What a seed stands for: its plan as it once failed, or as it is drawn today. */
+export function planOfSeed(seed: number): WorldPlan {
+  return FAILED_SEEDS.find((one) => one.seed === seed)?.plan ?? drawn(seed);
+}
