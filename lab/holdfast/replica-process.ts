@@ -29,6 +29,8 @@ export interface ReplicaProcessOptions {
   readonly flags?: readonly string[];
   /** What is run; `src/main.ts` unless said. */
   readonly program?: string;
+  /** For Node.js itself, before the program. */
+  readonly nodeFlags?: readonly string[];
   readonly readyDeadlineMs?: number;
 }
 
@@ -37,7 +39,7 @@ export async function startReplicaProcess(
   controlPlane: Pick<ControlPlane, "directory" | "kubeConfigFor">,
   options: ReplicaProcessOptions,
 ): Promise<ReplicaProcess> {
-  const { name, flags = [], program = MAIN, readyDeadlineMs = READY_DEADLINE_MS } = options;
+  const { name, flags = [], program = MAIN, nodeFlags = [], readyDeadlineMs = READY_DEADLINE_MS } = options;
   const kubeconfig = join(controlPlane.directory, `holdfast-${name}.kubeconfig`);
   writeFileSync(kubeconfig, controlPlane.kubeConfigFor(HOLDFAST_IDENTITY).exportConfig(), { mode: 0o600 });
   const port = await findFreePort();
@@ -46,6 +48,7 @@ export async function startReplicaProcess(
   const child = spawn(
     process.execPath,
     [
+      ...nodeFlags,
       program,
       `--kubeconfig=${kubeconfig}`,
       `--identity=${name}`,

@@ -3,6 +3,7 @@
 import { closeOutage, type Counting, countUntil, newAccount, openOutage } from "../model/account.ts";
 import type { Account, OpenOutage } from "../model/availability.ts";
 import type { AvailabilityStatus, OutageRecord, ProtectionFact } from "../model/protection.ts";
+import type { VMIFact } from "../model/virtual-machine.ts";
 import type { Records } from "./records.ts";
 import { isInCharge, type Subject } from "./subject.ts";
 import { shortHash, timestamp, wallMsOf } from "./text.ts";
@@ -100,7 +101,9 @@ function whileUp(
   const failedOver = newestFailover(subject.protection, records.outages);
   if (failedOver !== undefined) {
     const { readyAt } = failedOver;
-    const atMs = readyAt === undefined ? subject.turn.now.wallMs : wallMsOf(readyAt);
+    const byReady = subject.protection.availability.upWhen === "Ready" && readyAt !== undefined;
+    const nowMs = subject.turn.now.wallMs;
+    const atMs = byReady ? wallMsOf(readyAt) : endOf(wallMsOf(open.since), state, nowMs);
     return closeOutage(account, { atMs, cause: "NodeLost" }, counting);
   }
   const { vmi, turn } = subject;
@@ -128,7 +131,7 @@ function missedRestart({ protection, vmi, turn }: Subject, account: Account, cou
   const known = protection.status.vmiUID;
   if (vmi === undefined || known === undefined || known === vmi.uid) return account;
   const fromMs = vmi.createdAtWallMs;
-  const toMs = vmi.readyAtWallMs;
+  const toMs = upFirstAtMs(protection, vmi);
   if (fromMs === undefined || toMs === undefined || fromMs < wallMsOf(account.until)) return account;
   const opened = openOutage(account, {
     cause: "Other",
@@ -139,6 +142,13 @@ function missedRestart({ protection, vmi, turn }: Subject, account: Account, cou
     vmiUID: known,
   });
   return closeOutage(opened, { atMs: toMs }, counting);
+}
+
+/** When an instance first was what the rule calls up; undefined where nobody knows. */
+function upFirstAtMs({ availability }: ProtectionFact, vmi: VMIFact): number | undefined {
+  const { readyAtWallMs, agentChangedAtWallMs } = vmi;
+  if (availability.upWhen === "Ready" || readyAtWallMs === undefined) return readyAtWallMs;
+  return agentChangedAtWallMs === undefined ? undefined : Math.max(readyAtWallMs, agentChangedAtWallMs);
 }
 
 /**

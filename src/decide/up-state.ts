@@ -38,9 +38,9 @@ export function upStateOf(subject: Subject, failover: FailoverRecord | undefined
     const byUser = vmi.paused === "PausedByUser";
     return byUser ? down("PausedByUser", "Planned", nowMs) : down("PausedByError", "Unplanned", nowMs);
   }
-  const up = isUp(subject, vmi);
-  if (up) return { kind: "up", sinceMs: vmi.readyChangedAtWallMs ?? vmi.readyAtWallMs ?? nowMs };
-  const sinceMs = vmi.readyChangedAtWallMs ?? nowMs;
+  const guest = guestOf(subject, vmi);
+  if (vmi.phase === "Running" && guest.up) return { kind: "up", sinceMs: guest.sinceMs ?? nowMs };
+  const sinceMs = guest.sinceMs ?? nowMs;
   if (isEvacuated(subject)) return down("Evacuation", "Planned", sinceMs);
   if (vm.runStrategy === "Halted") return down("Stopped", "Planned", sinceMs);
   if (vmi.deleting) return down("Restarted", "Planned", sinceMs);
@@ -51,9 +51,27 @@ function down(cause: OutageCause, kind: OutageClass, sinceMs: number): Down {
   return { kind: "down", cause, class: kind, sinceMs, certain: true };
 }
 
-function isUp({ protection }: Subject, vmi: VMIFact): boolean {
-  const guest = protection.availability.upWhen === "Ready" || vmi.agentConnected;
-  return vmi.phase === "Running" && vmi.ready && guest;
+/**
+ * Whether the guest does what the rule asks of it, and since when: up since the last of its signs came, down since the first
+ * of those that are missing went. A readiness probe is part of Ready.
+ */
+function guestOf(
+  { protection }: Subject,
+  vmi: VMIFact,
+): { readonly up: boolean; readonly sinceMs: number | undefined } {
+  const { ready, readyChangedAtWallMs, readyAtWallMs, agentConnected, agentChangedAtWallMs } = vmi;
+  if (protection.availability.upWhen === "Ready")
+    return { up: ready, sinceMs: ready ? (readyChangedAtWallMs ?? readyAtWallMs) : readyChangedAtWallMs };
+  const known = (times: readonly (number | undefined)[]): number[] => times.flatMap((ms) => ms ?? []);
+  if (ready && agentConnected) {
+    const came = known([readyChangedAtWallMs ?? readyAtWallMs, agentChangedAtWallMs]);
+    return { up: true, sinceMs: came.length === 0 ? undefined : Math.max(...came) };
+  }
+  const went = known([
+    ready ? undefined : readyChangedAtWallMs,
+    agentConnected ? undefined : agentChangedAtWallMs,
+  ]);
+  return { up: false, sinceMs: went.length === 0 ? undefined : Math.min(...went) };
 }
 
 function nodeTrouble({ turn }: Subject, { nodeName }: VMIFact): Down | undefined {

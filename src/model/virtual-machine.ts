@@ -91,6 +91,8 @@ export interface VMIFact {
   /** When its Ready condition last changed: what we saw, or KubeVirt's own time stamp where we came later. */
   readonly readyChangedAtWallMs: number | undefined;
   readonly agentConnected: boolean;
+  /** The same of its AgentConnected condition, which KubeVirt takes away when the agent falls silent. */
+  readonly agentChangedAtWallMs: number | undefined;
   /** Monotonic time at which we first saw this VMI (this UID). */
   readonly firstSeenMs: number;
 }

@@ -1,129 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { type AvailabilityRule, DEFAULT_AVAILABILITY_RULE } from "../../src/model/availability.ts";
-import type { ProtectionStatus } from "../../src/model/protection.ts";
-import { figuresAt } from "../../src/model/sla.ts";
-import { attempt, type Cluster, stepsOf, threeNodes } from "./builder.ts";
-import { LiveWorld } from "./live-world.ts";
+import { sloVerdict } from "../../src/model/sla.ts";
+import { at, DAY, Day, HOME, SECOND } from "./availability-day.ts";
+import { stepsOf } from "./builder.ts";
 
-const DAY = Date.UTC(2026, 10, 22);
 const DAY_MS = 86_400_000;
-const SECOND = 1_000;
-const at = (time: string): number => Date.parse(`2026-11-22T${time}Z`);
-const HOME = "n1";
-
-const RULE: AvailabilityRule = {
-  ...DEFAULT_AVAILABILITY_RULE,
-  objective: 0.999,
-  maintenance: { once: [{ fromMs: at("15:00:00"), toMs: at("15:10:00") }], weekly: [] },
-};
-
-/** One VM's day, told by what happens at which time; turns are taken after each event. */
-class Day {
-  world: LiveWorld;
-  readonly cluster: Cluster;
-  node = HOME;
-  #vmis = 1;
-
-  constructor(rule: AvailabilityRule = RULE) {
-    this.cluster = threeNodes().vm("a", {
-      on: HOME,
-      vmi: { createdAtWallMs: DAY - 9_000, readyAtWallMs: DAY - 5_000, readyChangedAtWallMs: DAY - 5_000 },
-      protection: { availability: rule },
-    });
-    this.world = new LiveWorld(this.cluster);
-    this.world.wallMs = DAY;
-    this.world.settle();
-  }
-
-  until(time: string, silent: readonly string[] = []): this {
-    this.world.pass(at(time) - this.world.wallMs, silent).settle();
-    return this;
-  }
-
-  ready(ready: boolean): this {
-    this.world.vmi("ns/a", { ready, readyChangedAtWallMs: this.world.wallMs }).settle();
-    return this;
-  }
-
-  cordon(cordoned: boolean): this {
-    this.cluster.node(HOME, { cordoned });
-    this.world.renew(HOME).settle();
-    return this;
-  }
-
-  gone(): this {
-    this.world.vmi("ns/a", undefined).settle();
-    return this;
-  }
-
-  /** A new instance, ready at that time. */
-  comesUp(node: string, createdMs: number, readyMs: number): this {
-    this.node = node;
-    this.#vmis += 1;
-    const up = {
-      uid: `vmi-a-${this.#vmis}`,
-      phase: "Running" as const,
-      nodeName: node,
-      ready: true,
-      paused: undefined,
-      createdAtWallMs: createdMs,
-      scheduledAtWallMs: createdMs,
-      runningAtWallMs: createdMs,
-      readyAtWallMs: readyMs,
-      readyChangedAtWallMs: readyMs,
-    };
-    if (!this.cluster.vmis.has("ns/a")) this.cluster.vm("spare", { on: node, vmi: {}, unprotected: true });
-    const model = this.cluster.vmis.get("ns/a") ?? this.cluster.vmis.get("ns/spare");
-    if (model === undefined) throw new Error("no model");
-    this.cluster.vmis.set("ns/a", { ...model, key: "ns/a", name: "a", deleting: false });
-    this.world.newVMI("ns/a", up).settle();
-    return this;
-  }
-
-  /** Nobody watches until then; another replica takes over and finds the world as it is. */
-  blindUntil(time: string, meanwhile: () => void = () => undefined): this {
-    const gap = { fromMs: this.world.wallMs, toMs: at(time) };
-    const { nowMs } = this.world;
-    meanwhile();
-    this.cluster.unobserved = [...this.cluster.unobserved, gap];
-    const next = new LiveWorld(this.cluster);
-    next.nowMs = nowMs;
-    next.wallMs = gap.fromMs;
-    this.world = next.pass(gap.toMs - gap.fromMs);
-    next.settle();
-    return this;
-  }
-
-  get status(): ProtectionStatus {
-    const status = this.cluster.protections.get("ns/a")?.status;
-    if (status === undefined) throw new Error("no HAVirtualMachine");
-    return status;
-  }
-
-  get figures() {
-    const { availability } = this.status;
-    if (availability === undefined) throw new Error("no account");
-    const counting = { rule: RULE, unobserved: this.cluster.unobserved };
-    return figuresAt(availability, this.world.wallMs, counting);
-  }
-
-  loseNode(): this {
-    const lost = this.node;
-    this.world.pass(13 * SECOND, [lost]).settle();
-    this.world.pass(10 * SECOND, [lost]).settle();
-    const name = [...this.cluster.fencings.keys()].at(-1) ?? "";
-    const fencing = this.cluster.fencings.get(name);
-    if (fencing === undefined) throw new Error("no fencing was opened");
-    const observedAt = new Date(this.world.wallMs).toISOString();
-    const proof = { type: "PowerOff" as const, bootID: fencing.bootID, observedAt, detail: "off" };
-    this.world.fencing(name, {
-      status: { ...fencing.status, phase: "Fenced", proof, attempts: [attempt({ outcome: "PoweredOff" })] },
-      provenAtMs: this.world.nowMs,
-    });
-    this.world.settle();
-    return this;
-  }
-}
 
 describe("a day of outages, in virtual time", () => {
   it("gives the figures worked out by hand", () => {
@@ -206,6 +87,84 @@ describe("a day of outages, in virtual time", () => {
       { type: "SLOAtRisk", status: "False" },
       { type: "SLOViolated", status: "False" },
     ]);
+  });
+});
+
+describe("a day with service hours, a holiday after it, and clocks that go back", () => {
+  // Sunday, 25 October 2026 in Bucharest has 25 hours: 04:00 becomes 03:00 at 01:00 UTC. Service from 02:00 to 10:00 is nine.
+  const office: AvailabilityRule = {
+    ...DEFAULT_AVAILABILITY_RULE,
+    objective: 0.8,
+    window: { type: "Rolling", days: 2 },
+    timeZone: "Europe/Bucharest",
+    serviceHours: [{ days: [0, 1], fromMinute: 2 * 60, toMinute: 10 * 60 }],
+    holidays: new Set([Date.UTC(2026, 9, 26) / DAY_MS]),
+    maintenance: { once: [], weekly: [{ days: [0], fromMinute: 9 * 60, toMinute: 9 * 60 + 30 }] },
+  };
+  const MINUTE = 60 * SECOND;
+
+  it("gives the figures worked out by hand", () => {
+    const day = new Day(office, at("2026-10-24T21:00:00"));
+    // Ten minutes before the service begins, and ten in it.
+    day.until("2026-10-24T22:50:00").ready(false).until("2026-10-24T23:10:00").ready(true);
+    // An hour, though local clocks show 03:30 at both its ends.
+    day.until("2026-10-25T00:30:00").ready(false).until("2026-10-25T01:30:00").ready(true);
+    // 20 minutes planned: paused by a person.
+    day.until("2026-10-25T03:00:00").world.vmi("ns/a", { paused: "PausedByUser" }).settle();
+    day.until("2026-10-25T03:20:00").world.vmi("ns/a", { paused: undefined }).settle();
+    // 30 minutes unobserved.
+    day.until("2026-10-25T05:00:00").blindUntil("2026-10-25T05:30:00");
+    // Ten minutes in the declared window, and ten after it.
+    day.until("2026-10-25T07:20:00").world.vmi("ns/a", { phase: "Failed", ready: false }).settle();
+    day.until("2026-10-25T07:40:00");
+    day.comesUp("n3", at("2026-10-25T07:39:00"), at("2026-10-25T07:40:00"));
+    // An hour after the service, and half an hour in what would be service were it no holiday.
+    day.until("2026-10-25T12:00:00").ready(false).until("2026-10-25T13:00:00").ready(true);
+    day.until("2026-10-26T07:00:00").ready(false).until("2026-10-26T07:30:00").ready(true);
+    day.until("2026-10-26T21:00:00");
+
+    expect(day.status.availability?.days).toEqual([
+      {
+        day: "2026-10-25",
+        unplannedMs: 150 * MINUTE,
+        plannedMs: 30 * MINUTE,
+        unobservedMs: 30 * MINUTE,
+        outages: 3,
+        plannedOutages: 2,
+        service: {
+          unplannedMs: 80 * MINUTE,
+          plannedMs: 30 * MINUTE,
+          unobservedMs: 30 * MINUTE,
+          outages: 2,
+          plannedOutages: 2,
+        },
+      },
+      {
+        day: "2026-10-26",
+        unplannedMs: 30 * MINUTE,
+        plannedMs: 0,
+        unobservedMs: 0,
+        outages: 1,
+        plannedOutages: 0,
+        service: { unplannedMs: 0, plannedMs: 0, unobservedMs: 0, outages: 0, plannedOutages: 0 },
+      },
+    ]);
+    const { figures } = day;
+    expect(figures).toMatchObject({
+      serviceMs: 540 * MINUTE,
+      upMs: 400 * MINUTE,
+      unplannedMs: 80 * MINUTE,
+      plannedMs: 30 * MINUTE,
+      unobservedMs: 30 * MINUTE,
+      outages: 2,
+      plannedOutages: 2,
+      mtbfMs: 200 * MINUTE,
+      mttrMs: 40 * MINUTE,
+    });
+    expect(figures.availability).toBeCloseTo(200 / 240, 12);
+    // A fifth of nine hours; a quarter of it would be at risk.
+    expect(figures.budget).toEqual({ totalMs: 108 * MINUTE, leftMs: 28 * MINUTE });
+    expect(sloVerdict(figures)).toBe("Met");
   });
 });
 

@@ -225,6 +225,7 @@ export class Cluster {
         createdAtWallMs: NOW_WALL_MS - 62_000,
         readyChangedAtWallMs: NOW_WALL_MS - 58_000,
         agentConnected: false,
+        agentChangedAtWallMs: undefined,
         firstSeenMs: NOW_MS - 60_000,
         ...vmi,
       });

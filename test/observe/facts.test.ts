@@ -141,6 +141,17 @@ describe("reading KubeVirt's objects", () => {
     expect(fact(readVMI(stamped, first())).runningAtWallMs).toBe(Date.UTC(2026, 0, 1));
   });
 
+  it("knows since when the guest agent is connected, and since when it is not, where it saw it go", () => {
+    const agent = { type: "AgentConnected", status: "True", lastTransitionTime: "2026-01-01T00:00:00Z" };
+    const stamped = fact(readVMI(vmi({ phase: "Running", conditions: [agent] }), first()));
+    expect(stamped).toMatchObject({ agentConnected: true, agentChangedAtWallMs: Date.UTC(2026, 0, 1) });
+    // KubeVirt takes the condition away.
+    const later = { ...first(9_000), previous: stamped };
+    const silent = fact(readVMI(vmi({ phase: "Running", conditions: [] }), later));
+    expect(silent).toMatchObject({ agentConnected: false, agentChangedAtWallMs: 1_700_000_009_000 });
+    expect(fact(readVMI(vmi({ phase: "Running" }), first())).agentChangedAtWallMs).toBeUndefined();
+  });
+
   it("takes a new UID under the same name for a new guest", () => {
     const before = fact(readVMI(vmi({ phase: "Running" }), first(1_000)));
     const after = fact(readVMI(vmi({ phase: "Pending" }, "u2"), { ...first(2_000), previous: before }));

@@ -61,6 +61,7 @@ export function readVMI(raw: unknown, context: ReadingContext<VMIFact>): Reading
     const before = context.previous?.uid === vmi.metadata.uid ? context.previous : undefined;
     const phase = status?.phase === undefined || status.phase === "" ? "Pending" : status.phase;
     const ready = conditionOf(vmi, "Ready")?.status === "True";
+    const agentConnected = conditionOf(vmi, "AgentConnected")?.status === "True";
     return {
       key: keyOf(vmi.metadata),
       namespace: vmi.metadata.namespace ?? "",
@@ -82,8 +83,19 @@ export function readVMI(raw: unknown, context: ReadingContext<VMIFact>): Reading
       runningAtWallMs: reached(vmi, ["Running"], before, { before: before?.runningAtWallMs, context }),
       readyAtWallMs: readyAt(vmi, ready, before, context),
       createdAtWallMs: wallMsOfTime(vmi.metadata.creationTimestamp),
-      readyChangedAtWallMs: readyChangedAt(vmi, ready, before, context),
-      agentConnected: conditionOf(vmi, "AgentConnected")?.status === "True",
+      readyChangedAtWallMs:
+        before === undefined
+          ? stampOf(vmi, "Ready")
+          : before.ready === ready
+            ? before.readyChangedAtWallMs
+            : context.seenAtWallMs,
+      agentConnected,
+      agentChangedAtWallMs:
+        before === undefined
+          ? stampOf(vmi, "AgentConnected")
+          : before.agentConnected === agentConnected
+            ? before.agentChangedAtWallMs
+            : context.seenAtWallMs,
       firstSeenMs: before?.firstSeenMs ?? context.seenAtMs,
     };
   });
@@ -91,6 +103,11 @@ export function readVMI(raw: unknown, context: ReadingContext<VMIFact>): Reading
 
 function conditionOf(vmi: VMIObject, type: string) {
   return vmi.status?.conditions?.find((condition) => condition.type === type);
+}
+
+/** When a condition last changed, by KubeVirt's own stamp. */
+function stampOf(vmi: VMIObject, type: string): number | undefined {
+  return wallMsOfTime(conditionOf(vmi, type)?.lastTransitionTime ?? undefined);
 }
 
 function pausedReason(vmi: VMIObject): string | undefined {
@@ -144,14 +161,4 @@ function readyAt(
   if (!ready || vmi.status?.phase !== "Running") return undefined;
   if (previous !== undefined) return context.seenAtWallMs;
   return wallMsOfTime(conditionOf(vmi, "Ready")?.lastTransitionTime ?? undefined);
-}
-
-function readyChangedAt(
-  vmi: VMIObject,
-  ready: boolean,
-  previous: VMIFact | undefined,
-  context: ReadingContext<VMIFact>,
-): number | undefined {
-  if (previous === undefined) return wallMsOfTime(conditionOf(vmi, "Ready")?.lastTransitionTime ?? undefined);
-  return previous.ready === ready ? previous.readyChangedAtWallMs : context.seenAtWallMs;
 }
