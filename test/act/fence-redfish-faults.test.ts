@@ -74,7 +74,7 @@ describe("a node behind a BMC that works", () => {
     expect(resets(rig)).toHaveLength(0);
   });
 
-  it("that goes off by itself between reading and request is AlreadyOff, though the BMC answers 409", async () => {
+  it("already-off host (409): one that goes off by itself between reading and request is AlreadyOff, though the BMC refuses", async () => {
     const { result, rig } = await cut({}, (rig) => ({
       beforeRequest: async () => {
         rig.machine.set("Off");

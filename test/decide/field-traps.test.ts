@@ -1,8 +1,9 @@
 // Traps that others have fallen into, by the names they go by in the field, where a decision alone can show them. The rest
-// are in integration: dead BMCs in bad-days-bmc, partitions and the API server in bad-days and partition, restarts of the
-// operator in crash and failover-crash.
+// need a device, a storage or an API server; the table at the end says where each is shown, and is held to it.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { FAILOVER, statusOf, stepsOf, threeNodes } from "./builder.ts";
+import { effectsOf, FAILOVER, lostWith, statusOf, stepsOf, threeNodes } from "./builder.ts";
 
 const LOST = { leaseSilentMs: 60_000, heartbeatSilentMs: 200_000 };
 const DEAD = { leaseSilentMs: 400_000, heartbeatSilentMs: 400_000, outOfService: true };
@@ -46,6 +47,49 @@ describe("Ready=False vs Unknown", () => {
   );
 });
 
+describe("guest probe during fsfreeze", () => {
+  const PAUSES = ["PausedByUser", "PausedByMigrationMonitor", "PausedIOError", undefined] as const;
+  const STRATEGIES = ["Always", "RerunOnFailure", "Manual", "Once", "Halted"] as const;
+
+  it.each(STRATEGIES)(
+    "a guest that answers no probe is neither restarted nor moved, nor its node fenced: %s",
+    (runStrategy) => {
+      for (const paused of PAUSES) {
+        const plan = threeNodes()
+          .vm("a", { ...on, runStrategy, vmi: { ready: false, paused } })
+          .vm("b", { ...on, runStrategy, vmi: { ready: false, paused } })
+          .decide();
+        expect(effectsOf(plan), paused ?? "not paused").toEqual([]);
+      }
+    },
+  );
+
+  it("is told all the same: the VM is not available, for want of readiness and nothing else", () => {
+    const plan = threeNodes()
+      .vm("a", { ...on, vmi: { ready: false } })
+      .decide();
+    const { conditions, failover } = statusOf(plan, "a");
+    expect(conditions.find(({ type }) => type === "Available")).toMatchObject({
+      status: "False",
+      reason: "NotReady",
+    });
+    expect(failover).toBeUndefined();
+  });
+
+  it("a VM that has come back elsewhere and is not ready yet is not started once more", () => {
+    const plan = threeNodes()
+      .node("n1", DEAD)
+      .fenced("n1", { phase: "Released" })
+      .vm("a", {
+        on: "n2",
+        vmi: { uid: "vmi-a-2", ready: false },
+        protection: { status: { failover: lostWith("a", "n1") } },
+      })
+      .decide();
+    expect(effectsOf(plan).filter((step) => "vmKey" in step || "vmiUID" in step)).toEqual([]);
+  });
+});
+
 describe("node returning during fencing", () => {
   it("is not fenced under its new boot ID, and nothing of it is released", () => {
     const plan = threeNodes()
@@ -75,5 +119,19 @@ describe("rule conflicts", () => {
       .fenced("n1")
       .decide();
     expect(stepsOf(plan, "Release").map(({ vmKey }) => vmKey)).toEqual(["ns/b"]);
+  });
+});
+
+describe("every other trap", () => {
+  it.each([
+    ["already-off host (409)", "test/act/fence-redfish-faults.test.ts"],
+    ["BMC dead with host", "test/integration/bad-days-bmc.test.ts"],
+    ["wrong-IP NetworkFence", "test/integration/network-fence.test.ts"],
+    ["control-plane outage seen as all nodes dead", "test/integration/bad-days.test.ts"],
+    ["operator restart in mid-fence", "test/integration/crash.test.ts"],
+    ["six-minute force-detach", "test/integration/failover.test.ts"],
+  ])("%s is a test of that name in %s", (trap, file) => {
+    const text = readFileSync(join(import.meta.dirname, "../..", file), "utf8");
+    expect(text.replace(/\s+/g, "")).toContain(`t("${trap}: `.replace(/\s+/g, ""));
   });
 });

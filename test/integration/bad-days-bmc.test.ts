@@ -94,7 +94,7 @@ test("a slow device is waited for, and one that says Off once while the node is 
   }
 });
 
-test("a device that dies with its node leaves no proof: the VM waits, says so, and comes back with the node", async () => {
+test("BMC dead with host: it leaves no proof, the VM waits, says so, and comes back with the node", async () => {
   const [key = ""] = await rig().createRunning({ name: "vm", on: "node-1" });
   await rig().startLeader();
   await rig().bmcs.of("node-1").faults.set({ deadWithHost: true });

@@ -176,7 +176,7 @@ describe("a storm", () => {
   });
 });
 
-test("the API server gone for a long while and back: nothing is fenced or lost but the node that died meanwhile", {
+test("control-plane outage seen as all nodes dead: gone for a long while and back, nothing is fenced or lost but the node that died meanwhile", {
   timeout: OUTAGE_MS + 180_000,
 }, async () => {
   const [a = "", b = "", c = ""] = await rig().createRunning(

@@ -72,7 +72,7 @@ test("killed after the device was asked and before the ledger knows, it is not a
   }
 });
 
-test("killed right after an attempt is on record, the next leader closes it and makes its own", async () => {
+test("operator restart in mid-fence: killed right after an attempt is on record, the next leader closes it and makes its own", async () => {
   const story = await FailoverStory.begin(rig());
   const { befell, fencing } = await story.failOver((write) => (isAttempt(write) ? "dieAfter" : undefined));
   expect(befell).toBeDefined();

@@ -124,7 +124,7 @@ test("a node that hangs with its guests on it is powered off before any of them 
   expect(fencing.status?.attempts?.map(({ outcome }) => outcome)).toEqual(["PoweredOff"]);
 });
 
-test("a disk that only one node can use is detached from the dead node and follows its VM", async () => {
+test("six-minute force-detach: a disk that only one node can use is detached from the dead node at once and follows its VM", async () => {
   const [key = ""] = await rig().createRunning({ name: "db", on: "node-1", disk: "rwo" });
   await rig().startLeader();
   await attachedTo("node-1");

@@ -37,7 +37,7 @@ async function untilRecorded(node: string): Promise<void> {
   });
 }
 
-test("a node is fenced by the address recorded before it failed, not by the one its VM's new node has, and is let in again only after its reboot", async () => {
+test("wrong-IP NetworkFence: a node is fenced by the address recorded before it failed, not by the one its VM's new node has, and is let in again only after its reboot", async () => {
   const [key = ""] = await rig().createRunning({ name: "vm", on: "node-1" });
   await rig().startLeader();
   for (const node of ["node-1", "node-2", "node-3"]) await untilRecorded(node);
