@@ -1,5 +1,6 @@
 // FencingDisarm: no fencing and no failover for some nodes until a set time, for planned work on the network or the power.
 import { z } from "zod";
+import { AGE_COLUMN, conditionColumn } from "./columns.ts";
 import { conditions } from "./conditions.ts";
 import { defineKind } from "./kind.ts";
 import { labelSelector } from "./label-selector.ts";
@@ -55,12 +56,7 @@ export const fencingDisarm = defineKind({
   description:
     "FencingDisarm keeps Holdfast from fencing nodes, and so from failing their VMs over, until a set time: for planned work on the network, the power or the fence devices. Evacuation goes on, and so does the failover of a node that was proven off before. It ends by itself; deleting it ends it at once.",
   columns: [
-    {
-      name: "Active",
-      type: "string",
-      jsonPath: '.status.conditions[?(@.type=="Active")].status',
-      description: "Status of the condition Active.",
-    },
+    conditionColumn("Active"),
     { name: "Until", type: "string", jsonPath: ".spec.until", description: "When it ends by itself." },
     {
       name: "Nodes",
@@ -83,12 +79,7 @@ export const fencingDisarm = defineKind({
       description: "Who asked for it.",
       wide: true,
     },
-    {
-      name: "Age",
-      type: "date",
-      jsonPath: ".metadata.creationTimestamp",
-      description: "Time since it was created.",
-    },
+    AGE_COLUMN,
   ],
   spec,
   status,

@@ -1,5 +1,6 @@
 // FencingTopology: how the nodes it covers are fenced, level by level, and with which credentials.
 import { z } from "zod";
+import { AGE_COLUMN, conditionColumn } from "./columns.ts";
 import { conditions } from "./conditions.ts";
 import { fencingLevel } from "./fencing-level.ts";
 import { defineKind } from "./kind.ts";
@@ -69,24 +70,9 @@ export const fencingTopology = defineKind({
       jsonPath: ".spec.levels[0].name",
       description: "The level that is tried first.",
     },
-    {
-      name: "Ready",
-      type: "string",
-      jsonPath: '.status.conditions[?(@.type=="Ready")].status',
-      description: "Whether every level could fence every node now, by the last checks.",
-    },
-    {
-      name: "Accepted",
-      type: "string",
-      jsonPath: '.status.conditions[?(@.type=="Accepted")].status',
-      description: "Status of the condition Accepted.",
-    },
-    {
-      name: "Age",
-      type: "date",
-      jsonPath: ".metadata.creationTimestamp",
-      description: "Time since it was created.",
-    },
+    conditionColumn("Ready", "Whether every level could fence every node now, by the last checks."),
+    conditionColumn("Accepted"),
+    AGE_COLUMN,
   ],
   spec,
   status,

@@ -1,5 +1,6 @@
 // HAVirtualMachinePolicy: opts VMs in by their labels, so that nobody writes five thousand HAVirtualMachines.
 import { z } from "zod";
+import { AGE_COLUMN, conditionColumn } from "./columns.ts";
 import { conditions } from "./conditions.ts";
 import { defineKind } from "./kind.ts";
 import { labelSelector } from "./label-selector.ts";
@@ -63,18 +64,8 @@ export const haVirtualMachinePolicy = defineKind({
       jsonPath: ".status.protectedVMs",
       description: "Selected VMs that are protected.",
     },
-    {
-      name: "Accepted",
-      type: "string",
-      jsonPath: '.status.conditions[?(@.type=="Accepted")].status',
-      description: "Status of the condition Accepted.",
-    },
-    {
-      name: "Age",
-      type: "date",
-      jsonPath: ".metadata.creationTimestamp",
-      description: "Time since it was created.",
-    },
+    conditionColumn("Accepted"),
+    AGE_COLUMN,
   ],
   spec,
   status,

@@ -1,5 +1,6 @@
 // HAVirtualMachine: the promise of availability for one VM. How it stands is ha-virtual-machine-status.ts.
 import { z } from "zod";
+import { AGE_COLUMN, conditionColumn } from "./columns.ts";
 import { duration } from "./duration.ts";
 import { HA_VIRTUAL_MACHINE_CONDITIONS, haVirtualMachineStatus } from "./ha-virtual-machine-status.ts";
 import { defineKind } from "./kind.ts";
@@ -64,12 +65,7 @@ export const haVirtualMachine = defineKind({
       description: "The VirtualMachine that is kept available.",
     },
     { name: "Node", type: "string", jsonPath: ".status.node", description: "The node that the VM is on." },
-    ...SHOWN_CONDITIONS.map((name) => ({
-      name,
-      type: "string" as const,
-      jsonPath: `.status.conditions[?(@.type=="${name}")].status`,
-      description: `Status of the condition ${name}.`,
-    })),
+    ...SHOWN_CONDITIONS.map((type) => conditionColumn(type)),
     {
       name: "Priority",
       type: "integer",
@@ -109,12 +105,7 @@ export const haVirtualMachine = defineKind({
       description: "What would happen if the VM's node were lost now.",
       wide: true,
     },
-    {
-      name: "Age",
-      type: "date",
-      jsonPath: ".metadata.creationTimestamp",
-      description: "Time since it was created.",
-    },
+    AGE_COLUMN,
   ],
   selectableFields: [".spec.virtualMachineName", ".status.node"],
   spec,

@@ -1,6 +1,7 @@
 // NodeFencing: the ledger of one fencing of one incarnation of one node. Audit trail and crash-safe state at once, so
 // the API server itself refuses what would falsify it: a proof that changes, a phase that goes back, a stale leader.
 import { z } from "zod";
+import { AGE_COLUMN } from "./columns.ts";
 import { conditions } from "./conditions.ts";
 import { fenceProof } from "./fence-proof.ts";
 import { defineKind } from "./kind.ts";
@@ -249,12 +250,7 @@ export const nodeFencing = defineKind({
       description: "What is being waited for.",
       wide: true,
     },
-    {
-      name: "Age",
-      type: "date",
-      jsonPath: ".metadata.creationTimestamp",
-      description: "Time since it was created.",
-    },
+    AGE_COLUMN,
   ],
   selectableFields: [".spec.nodeName", ".status.phase"],
   spec,
