@@ -65,11 +65,6 @@ export class ProbeTrace {
     }
   }
 
-  /** Adds an outage seen otherwise than by lost questions: a transfer's stall. */
-  addStall(startMs: number, endMs: number): void {
-    this.#close({ startMs, endMs, ended: true, lost: 0 });
-  }
-
   /** Notes questions that were due and that we did not send. They end no outage, and begin none. */
   skip(count: number): void {
     this.#skipped += count;

@@ -5,19 +5,17 @@
 export const UDP_RATES = [10, 100, 1000] as const;
 export type PacketsPerSecond = (typeof UDP_RATES)[number];
 
-/** How often a TCP connection is opened, or a page asked for. A service that accepts connections is not to be flooded. */
+/** How often a TCP connection is opened, a page asked for, or a transfer looked at. A service is not to be flooded. */
 export const CONNECTIONS_PER_SECOND = 10;
 
 /** An answer that comes later than this counts as lost, for every kind. */
 export const ANSWER_WITHIN_MS = 1_000;
 
-/** A transfer that receives nothing for this long is stalled, and the stall counts as an outage. */
-export const STALLED_AFTER_MS = 200;
-
 /**
  * One way to ask a VM's service whether it is there. The address is not part of it: it changes while a drill runs.
  * `Udp`: numbered packets, which the guest is to send back unchanged. `Tcp`: a connection opened and closed. `Http`: a GET,
- * answered by any status below 500. `Transfer`: `bytes` received over HTTP, resumed where a connection broke.
+ * answered by any status below 500. `Transfer`: `bytes` received over HTTP, resumed where a connection broke; its questions
+ * are the tenths of a second, answered where a byte came.
  */
 export type ServiceProbe =
   | { readonly kind: "Udp"; readonly port: number; readonly packetsPerSecond: PacketsPerSecond }
@@ -25,16 +23,15 @@ export type ServiceProbe =
   | { readonly kind: "Http"; readonly port: number; readonly path: string }
   | { readonly kind: "Transfer"; readonly port: number; readonly path: string; readonly bytes: number };
 
-/** How often a probe asks; of a transfer, which asks once, how finely its stalls are seen. */
+/** How long from one question to the next. */
 export function periodMsOf(probe: ServiceProbe): number {
   switch (probe.kind) {
     case "Udp":
       return 1_000 / probe.packetsPerSecond;
     case "Tcp":
     case "Http":
-      return 1_000 / CONNECTIONS_PER_SECOND;
     case "Transfer":
-      return STALLED_AFTER_MS;
+      return 1_000 / CONNECTIONS_PER_SECOND;
   }
 }
 
@@ -80,7 +77,7 @@ export interface ProbeFacts {
   readonly startedAtMs: number;
   /** How long it has been asked. */
   readonly observedMs: number;
-  /** Questions settled: `answered + lost`. Of a transfer, connections. */
+  /** Questions settled: `answered + lost`. */
   readonly sent: number;
   readonly answered: number;
   readonly lost: number;

@@ -93,6 +93,8 @@ export interface VMIFact {
   readonly agentConnected: boolean;
   /** The same of its AgentConnected condition, which KubeVirt takes away when the agent falls silent. */
   readonly agentChangedAtWallMs: number | undefined;
+  /** Of its first interface that has one: where a drill asks for its service. It changes with a restart, and may with a migration. */
+  readonly address: string | undefined;
   /** Monotonic time at which we first saw this VMI (this UID). */
   readonly firstSeenMs: number;
 }

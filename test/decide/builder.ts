@@ -226,6 +226,7 @@ export class Cluster {
         readyChangedAtWallMs: NOW_WALL_MS - 58_000,
         agentConnected: false,
         agentChangedAtWallMs: undefined,
+        address: undefined,
         firstSeenMs: NOW_MS - 60_000,
         ...vmi,
       });

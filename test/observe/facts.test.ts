@@ -158,6 +158,13 @@ describe("reading KubeVirt's objects", () => {
     expect(after).toMatchObject({ uid: "u2", firstSeenMs: 2_000, runningAtWallMs: undefined });
   });
 
+  it("finds a guest at the first of its interfaces that has an address", () => {
+    const interfaces = [{ name: "a" }, { name: "b", ipAddress: "" }, { name: "c", ipAddress: "10.0.0.7" }];
+    expect(fact(readVMI(vmi({ phase: "Running", interfaces }), first())).address).toBe("10.0.0.7");
+    expect(fact(readVMI(vmi({ phase: "Running", interfaces: [] }), first())).address).toBeUndefined();
+    expect(fact(readVMI(vmi({ phase: "Running" }), first())).address).toBeUndefined();
+  });
+
   it("knows an unknown phase as Unknown and an absent one as Pending", () => {
     expect(fact(readVMI(vmi({ phase: "Dancing" }), first())).phase).toBe("Unknown");
     expect(fact(readVMI({ metadata: meta("a", { namespace: "ns" }) }, first())).phase).toBe("Pending");

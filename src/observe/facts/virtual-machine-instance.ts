@@ -38,6 +38,7 @@ const vmiObject = z.object({
           failed: z.boolean().nullish(),
         })
         .nullish(),
+      interfaces: z.array(z.object({ ipAddress: z.string().nullish() })).nullish(),
     })
     .nullish(),
 });
@@ -96,6 +97,7 @@ export function readVMI(raw: unknown, context: ReadingContext<VMIFact>): Reading
           : before.agentConnected === agentConnected
             ? before.agentChangedAtWallMs
             : context.seenAtWallMs,
+      address: addressOf(vmi),
       firstSeenMs: before?.firstSeenMs ?? context.seenAtMs,
     };
   });
@@ -108,6 +110,13 @@ function conditionOf(vmi: VMIObject, type: string) {
 /** When a condition last changed, by KubeVirt's own stamp. */
 function stampOf(vmi: VMIObject, type: string): number | undefined {
   return wallMsOfTime(conditionOf(vmi, type)?.lastTransitionTime ?? undefined);
+}
+
+function addressOf({ status }: VMIObject): string | undefined {
+  const named = status?.interfaces?.find(
+    ({ ipAddress }) => typeof ipAddress === "string" && ipAddress !== "",
+  );
+  return named?.ipAddress ?? undefined;
 }
 
 function pausedReason(vmi: VMIObject): string | undefined {
