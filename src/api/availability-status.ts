@@ -1,6 +1,7 @@
 // What status.availability of an HAVirtualMachine holds: the account of its outages, and what it amounts to.
 import { z } from "zod";
 import { MAX_DAYS_KEPT, MAX_RECENT_OUTAGES, OUTAGE_CAUSES } from "../model/availability.ts";
+import { OUTAGE_PHASES } from "../model/outage-phases.ts";
 import { atomicList } from "./list.ts";
 import { count, identifier, text } from "./scalar.ts";
 import { timestamp } from "./timestamp.ts";
@@ -90,6 +91,22 @@ const figures = z.object({
   unobservedMs: times.unobservedMs,
   mtbfMs: count().meta({ description: "Mean time between failures, in milliseconds." }).exactOptional(),
   mttrMs: count().meta({ description: "Mean time to repair, in milliseconds." }).exactOptional(),
+  mttrPhases: atomicList(
+    z.object({
+      phase: z.enum(OUTAGE_PHASES).meta({
+        description:
+          "Of a failover. detect: from the last sign of life until the loss was noticed; fence: until the node was proven off; release: until the old pods were gone; schedule: until the new instance had a node; boot: until its guest was started; ready: until it was Ready.",
+      }),
+      meanMs: count().meta({ description: "How long it took on average, in milliseconds." }),
+      failovers: count().meta({ description: "Over how many failovers." }),
+    }),
+    { max: OUTAGE_PHASES.length },
+  )
+    .meta({
+      description:
+        "Mean time to repair after the loss of a node, phase by phase, over the failovers in status.outages that ended in the window. Left out where there was none.",
+    })
+    .exactOptional(),
   errorBudgetMs: count()
     .meta({ description: "Milliseconds of downtime that the objective allows in the window." })
     .exactOptional(),

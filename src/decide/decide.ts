@@ -164,7 +164,7 @@ function decideStatus(turn: Turn, protection: ProtectionFact): void {
   const records = nextRecords(subject);
   if (isMidFailover(protection, records.failover)) return;
   const account = nextAccount(subject, records);
-  const slo = account === undefined ? undefined : judgeSLO(subject, account);
+  const slo = account === undefined ? undefined : judgeSLO(subject, account, records.outages);
   const judgements = [...judgeStanding(subject, candidates, records.failover), ...(slo?.judgements ?? [])];
   const status: ProtectionStatus = {
     observedGeneration: protection.generation,

@@ -1,6 +1,7 @@
 // The figures a status shows, and how the promise stands: within its error budget, at risk, violated.
 import type { Account, Figures } from "../model/availability.ts";
-import type { AvailabilityStatus, Condition, ShownFigures } from "../model/protection.ts";
+import { meanMs, type PhaseSum, sumPhases } from "../model/outage-phases.ts";
+import type { AvailabilityStatus, Condition, OutageRecord, ShownFigures } from "../model/protection.ts";
 import {
   downtimePerYearMs,
   figuresAt,
@@ -27,7 +28,11 @@ const SLO_CONDITIONS = ["SLOAtRisk", "SLOViolated"] as const;
  * Figures and conditions for the account. Figures are worked out anew with every change of the account, once a day while a
  * day is on it, and where the verdict has turned; else what stands is kept, so that nothing is written for time alone.
  */
-export function judgeSLO(subject: Subject, account: AvailabilityStatus): Standing {
+export function judgeSLO(
+  subject: Subject,
+  account: AvailabilityStatus,
+  outages: readonly OutageRecord[],
+): Standing {
   const { turn, protection } = subject;
   const { status } = protection;
   const nowMs = turn.now.wallMs;
@@ -40,7 +45,7 @@ export function judgeSLO(subject: Subject, account: AvailabilityStatus): Standin
   if (kept !== undefined && verdictOf(status.conditions)?.verdict === verdict) return kept;
   const { figures: _, ...rest } = account;
   return {
-    availability: { ...rest, figures: shown(figures, nowMs) },
+    availability: { ...rest, figures: shown(figures, outages, nowMs) },
     judgements: verdict === undefined ? [] : judgementsOf(verdict, figures),
   };
 }
@@ -77,8 +82,9 @@ function wakeWhenItTurns({ turn, protection }: Subject, { open }: Account, figur
   if (leftMs !== undefined) turn.plan.lookAgain(turn.now.monotonicMs + leftMs);
 }
 
-function shown(figures: Figures, nowMs: number): ShownFigures {
+function shown(figures: Figures, outages: readonly OutageRecord[], nowMs: number): ShownFigures {
   const { availability, budget, mtbfMs, mttrMs, window } = figures;
+  const phases = sumPhases(outages, window);
   return {
     asOf: timestamp(nowMs),
     windowFrom: timestamp(window.fromMs),
@@ -91,6 +97,7 @@ function shown(figures: Figures, nowMs: number): ShownFigures {
     unobservedMs: figures.unobservedMs,
     ...(mtbfMs === undefined ? {} : { mtbfMs: Math.round(mtbfMs) }),
     ...(mttrMs === undefined ? {} : { mttrMs: Math.round(mttrMs) }),
+    ...(phases.length === 0 ? {} : { mttrPhases: phases.map(shownPhase) }),
     ...(budget === undefined
       ? {}
       : {
@@ -99,6 +106,10 @@ function shown(figures: Figures, nowMs: number): ShownFigures {
           errorBudgetLeft: budgetPercent(budget),
         }),
   };
+}
+
+function shownPhase(sum: PhaseSum) {
+  return { phase: sum.phase, meanMs: meanMs(sum), failovers: sum.failovers };
 }
 
 function ratios(

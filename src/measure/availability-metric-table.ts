@@ -1,5 +1,6 @@
 // The metrics of availability, fencing attempts and failovers; part of the one table in metric-table.ts.
 import { OUTAGE_CAUSES } from "../model/availability.ts";
+import { OUTAGE_PHASES } from "../model/outage-phases.ts";
 import type { AttemptOutcome } from "../model/fencing.ts";
 import type { MetricDefinition } from "./metric-table.ts";
 
@@ -23,7 +24,7 @@ const ATTEMPT_OUTCOMES = [
 ] as const satisfies readonly Exclude<AttemptOutcome, "Started">[];
 
 /** The steps of a failover, in order; `total` is from the last moment known good to ready. */
-export const FAILOVER_PHASES = ["detect", "fence", "release", "schedule", "boot", "ready", "total"] as const;
+export const FAILOVER_PHASES = [...OUTAGE_PHASES, "total"] as const;
 
 /** Rolling windows that fleet and namespaces are summed up over, with their days. */
 export const WINDOW_DAYS = { "1d": 1, "7d": 7, "30d": 30 } as const;
@@ -114,6 +115,54 @@ export const AVAILABILITY_METRICS = {
     name: "holdfast_fleet_availability_ratio",
     help: "Share of the observed service time in which all protected VMs were up, over whole days.",
     labels: { window: Object.keys(WINDOW_DAYS) },
+  },
+  errorBudget: {
+    type: "gauge",
+    name: "holdfast_error_budget_remaining_ratio",
+    help: "Share that is left of the error budgets of a namespace's VMs together, each in its SLO's own window; negative where more was lost.",
+    labels: { namespace },
+  },
+  fleetErrorBudget: {
+    type: "gauge",
+    name: "holdfast_fleet_error_budget_remaining_ratio",
+    help: "The same of all protected VMs together.",
+    labels: {},
+  },
+  mtbf: {
+    type: "gauge",
+    name: "holdfast_mtbf_seconds",
+    help: "Mean up time between two outages that counted, of a namespace's VMs together, over whole days; absent without an outage.",
+    labels: { namespace, window: Object.keys(WINDOW_DAYS) },
+  },
+  fleetMTBF: {
+    type: "gauge",
+    name: "holdfast_fleet_mtbf_seconds",
+    help: "The same of all protected VMs together.",
+    labels: { window: Object.keys(WINDOW_DAYS) },
+  },
+  mttr: {
+    type: "gauge",
+    name: "holdfast_mttr_seconds",
+    help: "Mean length of an outage that counted, of a namespace's VMs together, over whole days; absent without an outage.",
+    labels: { namespace, window: Object.keys(WINDOW_DAYS) },
+  },
+  fleetMTTR: {
+    type: "gauge",
+    name: "holdfast_fleet_mttr_seconds",
+    help: "The same of all protected VMs together.",
+    labels: { window: Object.keys(WINDOW_DAYS) },
+  },
+  mttrPhase: {
+    type: "gauge",
+    name: "holdfast_mttr_phase_seconds",
+    help: "Mean time of each phase of the failovers in a namespace that the statuses remember of the last 30 days; absent without one.",
+    labels: { namespace, phase: OUTAGE_PHASES },
+  },
+  fleetMTTRPhase: {
+    type: "gauge",
+    name: "holdfast_fleet_mttr_phase_seconds",
+    help: "The same of all protected VMs together.",
+    labels: { phase: OUTAGE_PHASES },
   },
   outages: {
     type: "counter",

@@ -1,35 +1,16 @@
 // Renders accounts, failovers and fencing attempts as metrics. Knows what they mean; counts nothing that no status holds.
+import type { Gauge } from "prom-client";
 import { asOf } from "../model/account.ts";
-import type { Account, AvailabilityRule, CauseTotals, Figures, Span } from "../model/availability.ts";
-import type { Instant } from "../model/clock.ts";
-import type { FencingAttempt, FencingFact } from "../model/fencing.ts";
+import type { CauseTotals, Figures } from "../model/availability.ts";
+import type { FencingAttempt } from "../model/fencing.ts";
+import { addPhases, meanMs, phaseLengths } from "../model/outage-phases.ts";
 import type { Plan } from "../model/plan.ts";
 import type { OutageRecord, ProtectionFact } from "../model/protection.ts";
-import { calendarOf } from "../model/service-time.ts";
-import { addFigures, figuresAt, sloVerdict } from "../model/sla.ts";
+import { addFigures } from "../model/sla.ts";
 import { wallMsOf } from "../model/wall-time.ts";
-import {
-  AVAILABILITY_METRICS,
-  type FAILOVER_PHASES,
-  MAX_NAMESPACES,
-  MAX_VMS_WITH_SERIES,
-  WINDOW_DAYS,
-} from "./availability-metric-table.ts";
+import { AVAILABILITY_METRICS, MAX_VMS_WITH_SERIES } from "./availability-metric-table.ts";
+import { AvailabilitySums, isTrue, type ScrapedAvailability, stateOf } from "./availability-sums.ts";
 import { type Metrics, setCounts } from "./metrics.ts";
-
-/** What is read when Prometheus asks. */
-export interface ScrapedAvailability {
-  /** Only the leader tells of VMs: two tellers would count everything twice. */
-  readonly leading: boolean;
-  readonly protections: Iterable<ProtectionFact>;
-  readonly fencings: Iterable<FencingFact>;
-  readonly unobserved: readonly Span[];
-  readonly now: Instant;
-}
-
-const OTHER_NAMESPACE = "other";
-
-type Phase = (typeof FAILOVER_PHASES)[number];
 
 export class AvailabilityMetrics {
   readonly #metrics: Metrics;
@@ -56,9 +37,12 @@ export class AvailabilityMetrics {
   }
 
   failoverEnded(outage: OutageRecord): void {
-    for (const [phase, ms] of phasesOf(outage)) {
-      if (ms >= 0) this.#metrics.failoverPhase.observe({ phase }, ms / 1000);
-    }
+    const { failoverPhase } = this.#metrics;
+    for (const [phase, ms] of phaseLengths(outage)) failoverPhase.observe({ phase }, ms / 1000);
+    const { lastGoodAt, readyAt } = outage;
+    if (readyAt === undefined) return;
+    const totalMs = wallMsOf(readyAt) - wallMsOf(lastGoodAt);
+    if (totalMs >= 0) failoverPhase.observe({ phase: "total" }, totalMs / 1000);
   }
 
   scrape(now: ScrapedAvailability): void {
@@ -66,7 +50,7 @@ export class AvailabilityMetrics {
     this.#metrics.unobserved.set(unobserved.reduce((ms, gap) => ms + gap.toMs - gap.fromMs, 0) / 1000);
     this.#resetVMs();
     if (!leading) this.#metrics.failoverCapacity.set(0);
-    const sums = new Sums(now);
+    const sums = new AvailabilitySums(now);
     let series = 0;
     for (const protection of leading ? now.protections : []) {
       const account = protection.status.availability;
@@ -85,8 +69,12 @@ export class AvailabilityMetrics {
       this.#metrics;
     for (const gauge of [vmUp, vmProtected, vmAvailability, vmObjective, vmBudgetRemaining, vmBudgetBurnt])
       gauge.reset();
-    this.#metrics.availability.reset();
-    this.#metrics.fleetAvailability.reset();
+    const { availability, errorBudget, mtbf, mttr, mttrPhase } = this.#metrics;
+    for (const gauge of [availability, errorBudget, mtbf, mttr, mttrPhase]) gauge.reset();
+    const { fleetAvailability, fleetErrorBudget, fleetMTBF, fleetMTTR, fleetMTTRPhase } = this.#metrics;
+    for (const gauge of [fleetAvailability, fleetMTBF, fleetMTTR, fleetMTTRPhase]) gauge.reset();
+    // Without labels a reset would leave it at 0: a budget that is spent.
+    fleetErrorBudget.remove();
   }
 
   #tellVM(protection: ProtectionFact, figures: Figures, now: ScrapedAvailability): void {
@@ -112,24 +100,44 @@ export class AvailabilityMetrics {
     this.#metrics.vmBudgetBurnt.set(labels, burntMs / 1000);
   }
 
-  #tellSums(sums: Sums): void {
-    const { vms, slos, vmsNotRestartable, availability, fleetAvailability, lastFailover } = this.#metrics;
+  #tellSums(sums: AvailabilitySums): void {
+    const { vms, slos, vmsNotRestartable, lastFailover } = this.#metrics;
     setCounts(vms, AVAILABILITY_METRICS.vms, sums.states);
     setCounts(slos, AVAILABILITY_METRICS.slos, sums.verdicts);
     vmsNotRestartable.set(sums.notRestartable);
     lastFailover.set(sums.lastFailoverMs / 1000);
+    const { availability, mtbf, mttr, fleetAvailability, fleetMTBF, fleetMTTR } = this.#metrics;
     for (const [window, namespaces] of sums.windows) {
-      const all = [...namespaces.values()].flat();
-      for (const [namespace, figures] of namespaces) {
-        const ratio = addFigures(figures)?.availability;
-        if (ratio !== undefined) availability.set({ namespace, window }, ratio);
-      }
-      const fleet = addFigures(all)?.availability;
-      if (fleet !== undefined) fleetAvailability.set({ window }, fleet);
+      const parts = [...namespaces].map(([namespace, all]) => ({ namespace, figures: addFigures(all) }));
+      for (const { namespace, figures } of parts)
+        tellRatios({ availability, mtbf, mttr }, { namespace, window }, figures);
+      const fleet = addFigures(parts.flatMap(({ figures }) => figures ?? []));
+      tellRatios({ availability: fleetAvailability, mtbf: fleetMTBF, mttr: fleetMTTR }, { window }, fleet);
     }
+    this.#tellBudgets(sums);
+    this.#tellPhases(sums);
   }
 
-  #tellTotals(totals: Sums["totals"], leading: boolean): void {
+  #tellBudgets({ budgets }: AvailabilitySums): void {
+    const { errorBudget, fleetErrorBudget } = this.#metrics;
+    let [fleetTotalMs, fleetLeftMs] = [0, 0];
+    for (const [namespace, { totalMs, leftMs }] of budgets) {
+      fleetTotalMs += totalMs;
+      fleetLeftMs += leftMs;
+      if (totalMs > 0) errorBudget.set({ namespace }, leftMs / totalMs);
+    }
+    if (fleetTotalMs > 0) fleetErrorBudget.set(fleetLeftMs / fleetTotalMs);
+  }
+
+  #tellPhases({ phases }: AvailabilitySums): void {
+    const { mttrPhase, fleetMTTRPhase } = this.#metrics;
+    for (const [namespace, sums] of phases)
+      for (const sum of sums) mttrPhase.set({ namespace, phase: sum.phase }, meanMs(sum) / 1000);
+    for (const sum of addPhases([...phases.values()]))
+      fleetMTTRPhase.set({ phase: sum.phase }, meanMs(sum) / 1000);
+  }
+
+  #tellTotals(totals: AvailabilitySums["totals"], leading: boolean): void {
     this.#metrics.outages.reset();
     this.#metrics.downtime.reset();
     if (!leading) return;
@@ -172,88 +180,6 @@ export class AvailabilityMetrics {
   }
 }
 
-/** What one scrape adds up. */
-class Sums {
-  readonly states = new Map<"up" | "down" | "unobserved", number>();
-  readonly verdicts = new Map<"Met" | "AtRisk" | "Violated", number>();
-  readonly windows = new Map<string, Map<string, Figures[]>>();
-  readonly totals = new Map<
-    string,
-    { readonly namespace: string; readonly totals: readonly CauseTotals[] }
-  >();
-  notRestartable = 0;
-  lastFailoverMs = 0;
-  readonly #now: ScrapedAvailability;
-  readonly #namespaces = new Set<string>();
-  /** Figures of VMs without a blemish: the same for all that share a rule and are older than its window. */
-  readonly #unblemished = new Map<AvailabilityRule, Map<string, Figures>>();
-
-  constructor(now: ScrapedAvailability) {
-    this.#now = now;
-  }
-
-  /** Returns the VM's figures in its SLO's own window. */
-  add(protection: ProtectionFact, account: Account): Figures {
-    const namespace = this.#boundedNamespace(protection.namespace);
-    count(this.states, stateOf(account));
-    if (!isTrue(protection, "Restartable")) this.notRestartable += 1;
-    this.totals.set(protection.uid, { namespace, totals: account.totals });
-    for (const { readyAt } of protection.status.outages)
-      if (readyAt !== undefined) this.lastFailoverMs = Math.max(this.lastFailoverMs, wallMsOf(readyAt));
-    const own = this.#figures(protection.availability, account, "own");
-    const verdict = sloVerdict(own);
-    if (verdict !== undefined) count(this.verdicts, verdict);
-    for (const window of Object.keys(WINDOW_DAYS)) {
-      const namespaces = this.windows.get(window) ?? new Map<string, Figures[]>();
-      this.windows.set(window, namespaces);
-      const all = namespaces.get(namespace) ?? [];
-      namespaces.set(namespace, all);
-      all.push(this.#figures(protection.availability, account, window));
-    }
-    return own;
-  }
-
-  #boundedNamespace(namespace: string): string {
-    if (this.#namespaces.has(namespace)) return namespace;
-    if (this.#namespaces.size >= MAX_NAMESPACES) return OTHER_NAMESPACE;
-    this.#namespaces.add(namespace);
-    return namespace;
-  }
-
-  #figures(rule: AvailabilityRule, account: Account, window: string): Figures {
-    const { unobserved, now } = this.#now;
-    const counting = { rule, unobserved };
-    const span = window === "own" ? undefined : lastDays(rule, now.wallMs, daysOf(window));
-    const work = (): Figures =>
-      figuresAt(account, now.wallMs, span === undefined ? counting : { ...counting, window: span });
-    const blemished = account.days.length > 0 || account.open !== undefined;
-    if (blemished || wallMsOf(account.since) > now.wallMs - OLD_MS) return work();
-    const known = this.#unblemished.get(rule) ?? new Map<string, Figures>();
-    this.#unblemished.set(rule, known);
-    const key = `${window}/${account.until}`;
-    const figures = known.get(key) ?? work();
-    known.set(key, figures);
-    return figures;
-  }
-}
-
-/** Older than the longest window: when accounting began plays no part any more. */
-const OLD_MS = 93 * 86_400_000;
-
-function daysOf(window: string): number {
-  return Object.entries(WINDOW_DAYS).find(([name]) => name === window)?.[1] ?? 1;
-}
-
-function lastDays(rule: AvailabilityRule, nowMs: number, days: number): Span {
-  const calendar = calendarOf(rule);
-  const today = calendar.dayAt(nowMs);
-  return { fromMs: calendar.day(today - days + 1).span.fromMs, toMs: calendar.day(today).span.toMs };
-}
-
-function count<K>(counts: Map<K, number>, key: K): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
-}
-
 function addTotals(sums: Map<string, Map<string, CauseTotals>>, namespace: string, more: CauseTotals): void {
   const causes = sums.get(namespace) ?? new Map<string, CauseTotals>();
   sums.set(namespace, causes);
@@ -266,28 +192,18 @@ function addTotals(sums: Map<string, Map<string, CauseTotals>>, namespace: strin
   });
 }
 
-function stateOf({ open }: Account): "up" | "down" | "unobserved" {
-  if (open === undefined) return "up";
-  return open.class === "Unobserved" ? "unobserved" : "down";
+interface RatioGauges<L extends string> {
+  readonly availability: Gauge<L>;
+  readonly mtbf: Gauge<L>;
+  readonly mttr: Gauge<L>;
 }
 
-function isTrue({ status }: ProtectionFact, type: string): boolean {
-  return status.conditions.some((condition) => condition.type === type && condition.status === "True");
-}
-
-/** Lengths of the phases whose both ends are known. */
-function phasesOf(outage: OutageRecord): readonly (readonly [Phase, number])[] {
-  const { lastGoodAt, lostAt, provedAt, releasedAt, scheduledAt, runningAt, readyAt } = outage;
-  const steps: readonly (readonly [Phase, string | undefined, string | undefined])[] = [
-    ["detect", lastGoodAt, lostAt],
-    ["fence", lostAt, provedAt],
-    ["release", provedAt, releasedAt],
-    ["schedule", releasedAt, scheduledAt],
-    ["boot", scheduledAt, runningAt],
-    ["ready", runningAt, readyAt],
-    ["total", lastGoodAt, readyAt],
-  ];
-  return steps.flatMap(([phase, from, to]) =>
-    from === undefined || to === undefined ? [] : [[phase, wallMsOf(to) - wallMsOf(from)] as const],
-  );
+function tellRatios<L extends string>(
+  gauges: RatioGauges<L>,
+  labels: Readonly<Record<L, string>>,
+  figures: Figures | undefined,
+): void {
+  if (figures?.availability !== undefined) gauges.availability.set(labels, figures.availability);
+  if (figures?.mtbfMs !== undefined) gauges.mtbf.set(labels, figures.mtbfMs / 1000);
+  if (figures?.mttrMs !== undefined) gauges.mttr.set(labels, figures.mttrMs / 1000);
 }

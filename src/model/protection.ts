@@ -1,5 +1,6 @@
 // The promise made for one VM (an HAVirtualMachine), and what its status remembers, in domain values.
 import type { Account, AvailabilityRule } from "./availability.ts";
+import type { OutagePhase } from "./outage-phases.ts";
 import type { LabelSelector } from "./label-selector.ts";
 
 export interface Condition {
@@ -117,6 +118,11 @@ export interface ShownFigures {
   readonly unobservedMs: number;
   readonly mtbfMs?: number;
   readonly mttrMs?: number;
+  readonly mttrPhases?: readonly {
+    readonly phase: OutagePhase;
+    readonly meanMs: number;
+    readonly failovers: number;
+  }[];
   readonly errorBudgetMs?: number;
   readonly errorBudgetLeftMs?: number;
   readonly errorBudgetLeft?: string;

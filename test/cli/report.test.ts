@@ -78,6 +78,26 @@ describe("the figures", () => {
     });
   });
 
+  it("take the mean time to repair apart, phase by phase, for VM, namespace and fleet", async () => {
+    const { vms, namespaces, fleet } = await figures("--days=10");
+    const phases = [
+      { phase: "detect", meanMs: 22_000, failovers: 1 },
+      { phase: "fence", meanMs: 4_000, failovers: 1 },
+      { phase: "release", meanMs: 500, failovers: 1 },
+      { phase: "schedule", meanMs: 1_500, failovers: 1 },
+      { phase: "boot", meanMs: 12_000, failovers: 1 },
+      { phase: "ready", meanMs: 20_000, failovers: 1 },
+    ];
+    const of = <T>(all: readonly T[], is: (one: T) => boolean): T | undefined => all.find(is);
+    expect(of(vms, ({ vm }) => vm === "shop/db")?.mttrPhases).toEqual(phases);
+    expect(of(vms, ({ vm }) => vm === "shop/web")?.mttrPhases).toEqual([]);
+    expect(of(namespaces, ({ namespace }) => namespace === "shop")?.mttrPhases).toEqual(phases);
+    expect(of(namespaces, ({ namespace }) => namespace === "office")?.mttrPhases).toEqual([]);
+    expect(fleet.mttrPhases).toEqual(phases);
+    // The failover was two days ago.
+    expect((await figures("--days=1")).fleet.mttrPhases).toEqual([]);
+  });
+
   it("are of one namespace where that is asked for", async () => {
     expect((await figures("-n", "office")).vms.map(({ vm }) => vm)).toEqual(["office/mail"]);
   });
@@ -88,6 +108,9 @@ describe("the formats", () => {
     const { code, out } = await report();
     expect(out).toMatch(/shop\/db +99\.9 % +Violated/);
     expect(out).toContain("2 met, 0 at risk, 1 violated");
+    expect(out).toContain(
+      "MTTR       detect 22.0 s, fence 4.0 s, release 0.5 s, schedule 1.5 s, boot 12.0 s, ready 20.0 s (mean of 1 failover)",
+    );
     expect(out).toContain("Not counted yet: shop/young");
     expect(code).toBe(3);
     expect((await report("-n", "office")).code).toBe(0);
@@ -98,6 +121,8 @@ describe("the formats", () => {
     const lines = out.trimEnd().split("\r\n");
     expect(lines).toHaveLength(5);
     expect(lines[0]?.split(",")).toHaveLength(lines[1]?.split(",").length ?? 0);
+    expect(lines[0]).toContain(",mttr_detect_seconds,mttr_fence_seconds,");
+    expect(lines[1]).toContain(",8640,22,4,0.5,1.5,12,20,");
     expect(lines[1]).toMatch(/^shop\/db,0\.999,Violated,0\.9[89]/);
   });
 
@@ -110,6 +135,7 @@ describe("the formats", () => {
     expect(html).toContain("&lt;script&gt;alert(1)&lt;/script&gt;");
     expect(html).not.toMatch(/<script|<link|src=|href=|url\(|@import|https?:\/\/(?!fake)/i);
     expect(html.match(/<svg /g)).toHaveLength(3);
+    expect(html).toContain("<td>shop/db</td><td>1</td><td>22.0 s</td><td>4.0 s</td>");
     expect(html).toContain(`${DAY}: 145.0 min unplanned`);
     const open = html.match(/<(table|tr|td|figure|svg|div)\b/g)?.length;
     expect(html.match(/<\/(table|tr|td|figure|svg|div)>/g)).toHaveLength(open ?? -1);

@@ -74,6 +74,13 @@ describe("a day of outages, in virtual time", () => {
     expect(figures.availability).toBeCloseTo(81_905 / 82_030, 12);
     expect(figures.budget).toEqual({ totalMs: 2_592_000, leftMs: 2_592_000 - 125_000 });
     expect(day.status.outages).toHaveLength(1);
+    // Heard last at ten sharp, noticed and proven off 23 s later; the guest started at 10:00:45 and was ready 20 s after.
+    expect(day.status.availability?.figures?.mttrPhases).toEqual([
+      { phase: "detect", meanMs: 23_000, failovers: 1 },
+      { phase: "fence", meanMs: 0, failovers: 1 },
+      { phase: "boot", meanMs: 0, failovers: 1 },
+      { phase: "ready", meanMs: 20_000, failovers: 1 },
+    ]);
     expect(day.status.availability?.recent.map(({ cause }) => cause)).toEqual([
       "Other",
       "GuestFailed",

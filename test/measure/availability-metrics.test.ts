@@ -128,6 +128,73 @@ describe("the fleet's availability", () => {
   });
 });
 
+describe("MTBF, MTTR and error budget of namespaces and the fleet", () => {
+  const lost = (startMs: number, seconds: readonly number[]) => {
+    const marks = seconds.map((_, i) =>
+      iso(startMs + seconds.slice(0, i + 1).reduce((a, b) => a + b) * 1000),
+    );
+    const [lostAt = "", provedAt = "", releasedAt = "", scheduledAt = "", runningAt = "", readyAt = ""] =
+      marks;
+    const times = { lastGoodAt: iso(startMs), lostAt, provedAt, releasedAt, scheduledAt, runningAt, readyAt };
+    return { cause: "NodeLost", fromNode: "n1", vmiUID: "x", ...times } as const;
+  };
+  const withFailovers = (
+    one: ProtectionFact,
+    outages: ProtectionFact["status"]["outages"],
+  ): ProtectionFact => ({
+    ...one,
+    status: { ...one.status, outages },
+  });
+
+  it("are those of the accounts, and MTTR is taken apart over the failovers of 30 days", async () => {
+    const yesterday = NOW_WALL_MS - 24 * HOUR;
+    const vms = [
+      withFailovers(protection("db", "shop", downFor(600_000)), [
+        lost(yesterday, [20, 4, 1, 2, 10, 3]),
+        lost(NOW_WALL_MS - 60 * 24 * HOUR, [500, 0, 0, 0, 0, 0]),
+      ]),
+      withFailovers(protection("web", "shop", downFor(1_200_000)), [lost(yesterday, [24, 6, 1, 4, 14, 3])]),
+      protection("api", "back", newAccount(SINCE)),
+    ];
+    const lines = await rig().scrape(vms);
+    // 15 minutes are the mean of 10 and 20; today is twelve hours old.
+    expect(lines).toContain('holdfast_mttr_seconds{namespace="shop",window="1d"} 900');
+    expect(lines).toContain('holdfast_mtbf_seconds{namespace="shop",window="1d"} 42300');
+    expect(lines).toContain('holdfast_fleet_mttr_seconds{window="30d"} 900');
+    expect(lines).toContain('holdfast_fleet_mtbf_seconds{window="1d"} 63900');
+    for (const [phase, seconds] of Object.entries({
+      detect: 22,
+      fence: 5,
+      release: 1,
+      schedule: 3,
+      boot: 12,
+      ready: 3,
+    })) {
+      expect(lines).toContain(`holdfast_mttr_phase_seconds{namespace="shop",phase="${phase}"} ${seconds}`);
+      expect(lines).toContain(`holdfast_fleet_mttr_phase_seconds{phase="${phase}"} ${seconds}`);
+    }
+    // Of 2 x 43.2 minutes 30 are gone; of 3 x 43.2 as well.
+    const value = (start: string): number =>
+      Number(
+        lines
+          .find((line) => line.startsWith(start))
+          ?.split(" ")
+          .at(-1),
+      );
+    expect(value('holdfast_error_budget_remaining_ratio{namespace="shop"}')).toBeCloseTo(1 - 30 / 86.4, 9);
+    expect(value("holdfast_fleet_error_budget_remaining_ratio")).toBeCloseTo(1 - 30 / 129.6, 9);
+    expect(value('holdfast_error_budget_remaining_ratio{namespace="back"}')).toBe(1);
+    expect(lines.filter((line) => /^holdfast_mt(tr|bf).*back/.test(line))).toEqual([]);
+  });
+
+  it("are absent where nothing is promised and nothing was down, never 0", async () => {
+    const lines = await rig().scrape([
+      protection("db", "shop", newAccount(SINCE), DEFAULT_AVAILABILITY_RULE),
+    ]);
+    expect(lines.filter((line) => /mttr|mtbf|budget/.test(line))).toEqual([]);
+  });
+});
+
 describe("attempts and failovers", () => {
   it("are counted by outcome and timed by phase", async () => {
     const { metrics, scrape } = rig();

@@ -1,5 +1,6 @@
 // How available each VM, each namespace and the fleet have been: the operator's accounts, worked out for one window.
 import type { AvailabilityRule, Figures, OutageCause, OutageClass, Span } from "../../model/availability.ts";
+import { addPhases, meanMs, type OutagePhase, type PhaseSum, sumPhases } from "../../model/outage-phases.ts";
 import type { OutageRecord, ProtectionFact } from "../../model/protection.ts";
 import { calendarOf } from "../../model/service-time.ts";
 import {
@@ -31,8 +32,16 @@ export interface Summary {
   readonly unobservedMs: number;
   readonly mtbfMs: number | undefined;
   readonly mttrMs: number | undefined;
+  /** Of the failovers that ended in the window; only phases that any of them had. */
+  readonly mttrPhases: readonly ReportedPhase[];
   readonly budget: { readonly totalMs: number; readonly leftMs: number } | undefined;
   readonly verdict: SLOVerdict | undefined;
+}
+
+export interface ReportedPhase {
+  readonly phase: OutagePhase;
+  readonly meanMs: number;
+  readonly failovers: number;
 }
 
 export interface ReportedDay {
@@ -121,6 +130,7 @@ export function availabilityReport(snapshot: Snapshot, scope: ReportScope): Avai
 interface Counted {
   readonly vm: ReportedVM;
   readonly figures: Figures;
+  readonly phases: readonly PhaseSum[];
 }
 
 function vmOf(protection: ProtectionFact, scope: ReportScope): Counted | undefined {
@@ -134,6 +144,7 @@ function vmOf(protection: ProtectionFact, scope: ReportScope): Counted | undefin
     unobserved,
     ...(window === undefined ? {} : { window }),
   });
+  const phases = sumPhases(protection.status.outages, figures.window);
   const calendar = calendarOf(rule);
   const first = calendar.dayAt(figures.window.fromMs);
   const days = asOf(account, nowMs, { rule, unobserved }).days.filter(
@@ -145,9 +156,9 @@ function vmOf(protection: ProtectionFact, scope: ReportScope): Counted | undefin
     objective: rule.objective,
     window: { from: timestamp(figures.window.fromMs), to: timestamp(figures.window.toMs) },
     days: days.map(({ day, service, ...all }) => ({ day, ...timesOf(service ?? all) })),
-    ...summaryOf(figures),
+    ...summaryOf(figures, phases),
   };
-  return { vm, figures };
+  return { vm, figures, phases };
 }
 
 function timesOf({
@@ -166,7 +177,7 @@ function windowOf(rule: AvailabilityRule, { windowDays, nowMs }: ReportScope): S
   return { fromMs: calendar.day(today - windowDays + 1).span.fromMs, toMs: calendar.day(today).span.toMs };
 }
 
-function summaryOf(figures: Figures): Summary {
+function summaryOf(figures: Figures, phases: readonly PhaseSum[]): Summary {
   const {
     availability,
     outages,
@@ -189,6 +200,7 @@ function summaryOf(figures: Figures): Summary {
     unobservedMs,
     mtbfMs,
     mttrMs,
+    mttrPhases: phases.map((sum) => ({ phase: sum.phase, meanMs: meanMs(sum), failovers: sum.failovers })),
     budget,
     verdict: sloVerdict(figures),
   };
@@ -205,13 +217,14 @@ const NOTHING: Summary = {
   unobservedMs: 0,
   mtbfMs: undefined,
   mttrMs: undefined,
+  mttrPhases: [],
   budget: undefined,
   verdict: undefined,
 };
 
 function together(counted: readonly Counted[]): Summary {
   const sum = addFigures(counted.map(({ figures }) => figures));
-  return sum === undefined ? NOTHING : summaryOf(sum);
+  return sum === undefined ? NOTHING : summaryOf(sum, addPhases(counted.map(({ phases }) => phases)));
 }
 
 const ORDER: readonly (SLOVerdict | undefined)[] = ["Violated", "AtRisk", undefined, "Met"];

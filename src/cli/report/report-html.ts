@@ -1,9 +1,10 @@
 // The report as one HTML file that needs nothing else: styles and charts are in it, and it prints well.
+import { OUTAGE_PHASES } from "../../model/outage-phases.ts";
 import { percentText } from "../../model/sla.ts";
 import { counted, durationText } from "../terminal.ts";
-import type { AvailabilityReport, ReportedOutage, ReportedVM } from "./availability-report.ts";
+import type { AvailabilityReport, ReportedVM, Summary } from "./availability-report.ts";
 import { availabilityChart, dailyChart, escapeHTML, phaseChart } from "./report-charts.ts";
-import { figureText, ninesText, windowText } from "./report-text.ts";
+import { figureText, ninesText, phasesText, windowText } from "./report-text.ts";
 
 /** VMs and outages shown; the rest is in -o csv and -o json. */
 const MAX_ROWS = 200;
@@ -13,7 +14,7 @@ const STYLE = `
 :root { color-scheme: light; --ink: #1d2733; --dim: #5b6878; --line: #d9dfe6; --bad: #c0392b; --warn: #d68910; --good: #1e8449; --none: #9aa5b1; }
 * { box-sizing: border-box; }
 body { font: 14px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; color: var(--ink); margin: 2rem auto; max-width: 68rem; padding: 0 1.5rem; background: #fff; }
-h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2rem 0 .6rem; }
+h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2rem 0 .6rem; } h3 { font-size: .95rem; margin: 1.2rem 0 .4rem; }
 .sub { color: var(--dim); margin: .2rem 0 1.4rem; }
 .tiles { display: flex; flex-wrap: wrap; gap: .8rem; }
 .tile { border: 1px solid var(--line); border-radius: 8px; padding: .7rem 1rem; min-width: 9rem; }
@@ -26,7 +27,7 @@ svg { width: 100%; height: auto; display: block; } svg text { font: 11px system-
 figure { margin: 0; } figcaption { color: var(--dim); font-size: .85rem; margin-top: .3rem; }
 .key i { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin: 0 .3em 0 .9em; vertical-align: -1px; }
 footer { color: var(--dim); font-size: .8rem; margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .6rem; }
-@media print { body { margin: 0; max-width: none; padding: 0; font-size: 11px; } h2 { break-after: avoid; } tr, figure, .tile { break-inside: avoid; } thead { display: table-header-group; } @page { size: A4; margin: 14mm; } * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
+@media print { body { margin: 0; max-width: none; padding: 0; font-size: 11px; } h2, h3 { break-after: avoid; } tr, figure, .tile { break-inside: avoid; } thead { display: table-header-group; } @page { size: A4; margin: 14mm; } * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
 `;
 
 /** The whole document. */
@@ -46,13 +47,18 @@ ${
   namespaces.length < 2
     ? ""
     : `<h2>Namespaces</h2>${table(
-        ["Namespace", "VMs", "Availability"],
-        namespaces.map((one) => [one.namespace, String(one.vms), figureText(one)]),
+        ["Namespace", "VMs", "Availability", "MTTR by phase"],
+        namespaces.map((one) => [
+          one.namespace,
+          String(one.vms),
+          figureText(one),
+          one.mttrPhases.length === 0 ? "-" : phasesText(one),
+        ]),
       )}`
 }
 <h2>VMs</h2>
 ${vmTable(vms)}
-${outages.length === 0 ? "" : outageSection(outages)}
+${outages.length === 0 ? "" : outageSection(report)}
 ${report.uncounted.length === 0 ? "" : `<p>Not counted yet: ${escapeHTML(report.uncounted.join(", "))}</p>`}
 <footer>Made by kubectl holdfast report from the accounts in status.availability of ${counted(fleet.vms, "HAVirtualMachine")}. Unobserved time is neither up nor down: nobody could tell.</footer>
 </body></html>
@@ -110,12 +116,12 @@ ${rows.join("\n")}
 </tbody></table>${more(vms.length)}`;
 }
 
-function outageSection(outages: readonly ReportedOutage[]): string {
+function outageSection({ outages, fleet, vms }: AvailabilityReport): string {
   const phased = outages.filter(({ phases }) => phases.length > 0).slice(0, MAX_CHARTED);
   const chart =
     phased.length === 0
       ? ""
-      : `<h2>Failovers, phase by phase</h2>${figure(phaseChart(phased), "From the last sign of life to Ready.")}`;
+      : `<h2>Failovers, phase by phase</h2>${figure(phaseChart(phased), "From the last sign of life to Ready.")}${phaseTable(fleet, vms)}`;
   const rows = outages
     .slice(0, MAX_ROWS)
     .map(
@@ -126,6 +132,24 @@ function outageSection(outages: readonly ReportedOutage[]): string {
 <table><thead><tr><th>Since</th><th>VM</th><th>Cause</th><th>Class</th><th>Node</th><th class="n">Lasted</th></tr></thead><tbody>
 ${rows.join("\n")}
 </tbody></table>${more(outages.length)}`;
+}
+
+/** MTTR taken apart: how long each phase took on average, of all VMs and of each that failed over. */
+function phaseTable(fleet: Summary, vms: readonly ReportedVM[]): string {
+  const rows = [{ vm: "all", ...fleet }, ...vms]
+    .filter(({ mttrPhases }) => mttrPhases.length > 0)
+    .slice(0, MAX_CHARTED)
+    .map(({ vm, mttrPhases }) => [
+      vm,
+      String(Math.max(...mttrPhases.map(({ failovers }) => failovers))),
+      ...OUTAGE_PHASES.map((phase) => {
+        const mean = mttrPhases.find((one) => one.phase === phase);
+        return mean === undefined ? "-" : `${(mean.meanMs / 1000).toFixed(1)} s`;
+      }),
+    ]);
+  return rows.length === 0
+    ? ""
+    : `<h3>Mean time to repair by phase</h3>${table(["VM", "Failovers", ...OUTAGE_PHASES], rows)}`;
 }
 
 function more(total: number): string {

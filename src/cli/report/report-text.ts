@@ -1,4 +1,5 @@
 // The report for a terminal, and as CSV.
+import { OUTAGE_PHASES } from "../../model/outage-phases.ts";
 import { percentText } from "../../model/sla.ts";
 import type { CommandContext } from "../command-context.ts";
 import { type Cell, counted, durationText, table, type Tone } from "../terminal.ts";
@@ -19,6 +20,7 @@ export function renderReport({ paint }: CommandContext, report: AvailabilityRepo
   return [
     `${paint("strong", `Availability of ${counted(fleet.vms, "VM")}`)}, ${windowText(report)}, as of ${report.at}\n`,
     `Fleet      ${figureText(fleet)}\n`,
+    fleet.mttrPhases.length === 0 ? "" : `MTTR       ${phasesText(fleet)}\n`,
     `Promises   ${paint("good", `${Met} met`)}, ${paint(AtRisk > 0 ? "warn" : "plain", `${AtRisk} at risk`)}, ${paint(Violated > 0 ? "bad" : "plain", `${Violated} violated`)}\n\n`,
     namespaces.length < 2
       ? ""
@@ -74,6 +76,13 @@ export function figureText(summary: Summary): string {
   ].join(", ");
 }
 
+/** MTTR of failovers taken apart: `detect 22.0 s, fence 4.0 s, … (1 failover)`. */
+export function phasesText({ mttrPhases }: Summary): string {
+  const parts = mttrPhases.map(({ phase, meanMs }) => `${phase} ${(meanMs / 1000).toFixed(1)} s`);
+  const failovers = Math.max(0, ...mttrPhases.map((one) => one.failovers));
+  return `${parts.join(", ")} (mean of ${counted(failovers, "failover")})`;
+}
+
 /** Nines with two decimals; without an outage there is no bound to them. */
 export function ninesText(nines: number | undefined): string {
   if (nines === undefined) return "-";
@@ -116,8 +125,7 @@ function outageRow(outage: ReportedOutage): readonly Cell[] {
   ];
 }
 
-const CSV_HEADER =
-  "vm,objective,verdict,availability,nines,unplanned_seconds,planned_seconds,unobserved_seconds,outages,planned_outages,mtbf_seconds,mttr_seconds,budget_left_seconds,window_from,window_to";
+const CSV_HEADER = `vm,objective,verdict,availability,nines,unplanned_seconds,planned_seconds,unobserved_seconds,outages,planned_outages,mtbf_seconds,mttr_seconds,${OUTAGE_PHASES.map((phase) => `mttr_${phase}_seconds`).join(",")},budget_left_seconds,window_from,window_to`;
 
 /** One line per VM, RFC 4180. */
 export function renderCSV({ vms }: AvailabilityReport): string {
@@ -135,6 +143,10 @@ export function renderCSV({ vms }: AvailabilityReport): string {
       vm.plannedOutages,
       vm.mtbfMs === undefined ? undefined : vm.mtbfMs / 1000,
       vm.mttrMs === undefined ? undefined : vm.mttrMs / 1000,
+      ...OUTAGE_PHASES.map((phase) => {
+        const mean = vm.mttrPhases.find((one) => one.phase === phase);
+        return mean === undefined ? undefined : mean.meanMs / 1000;
+      }),
       vm.budget === undefined ? undefined : vm.budget.leftMs / 1000,
       vm.window.from,
       vm.window.to,
