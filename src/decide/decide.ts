@@ -16,7 +16,7 @@ import { decideFencings } from "./fencing.ts";
 import { judgeNodes } from "./judge-node.ts";
 import { MigrationSlots } from "./migration-slots.ts";
 import { decideOptIns } from "./opt-in.ts";
-import { canHost, findCandidates } from "./placement.ts";
+import { canHost, excusedUntilMs, findCandidates } from "./placement.ts";
 import { liftQuarantines } from "./quarantine.ts";
 import { nextRecords } from "./records.ts";
 import { decideRestarts } from "./restarts.ts";
@@ -94,7 +94,11 @@ function beginTurn(snapshot: Snapshot, policy: DecisionPolicy, now: Instant): Be
   const verdicts = judgeNodes({ snapshot, policy, nowMs: now.monotonicMs, plan }, openFencings);
   const hosts = new Map<string, boolean>();
   for (const node of snapshot.nodes.values()) {
-    hosts.set(node.name, canHost(node, verdicts.get(node.name) ?? { kind: "unknown", why: "not judged" }));
+    const verdict = verdicts.get(node.name) ?? { kind: "unknown", why: "not judged" };
+    const untilMs = excusedUntilMs(snapshot, node) ?? Number.NEGATIVE_INFINITY;
+    const isExcused = now.monotonicMs < untilMs;
+    if (isExcused) plan.lookAgain(untilMs);
+    hosts.set(node.name, canHost(node, verdict, isExcused));
   }
   const storm = judgeStorm({ snapshot, policy, verdicts, openFencings, plan, nowMs: now.monotonicMs });
   const partial = {

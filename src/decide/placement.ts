@@ -13,15 +13,35 @@ import { MAX_CANDIDATES_COUNTED } from "../model/protection.ts";
 /** Candidates kept per constraint: the most we count, and one more for the node a VM is already on. */
 export const CANDIDATES_KEPT = MAX_CANDIDATES_COUNTED + 1;
 
-/** Whether any VM could be started on the node now. */
-export function canHost(node: NodeFact, verdict: NodeVerdict): boolean {
+/** virt-handler sends a heartbeat every 60 to 132 s: after a gap none has come before this. */
+const NEXT_HEARTBEAT_MS = 150_000;
+
+/** Whether any VM could be started on the node now; `isExcused`: the label by which KubeVirt says that it could not is void. */
+export function canHost(node: NodeFact, verdict: NodeVerdict, isExcused = false): boolean {
   const { placement } = node;
   return (
     (verdict.kind === "healthy" || verdict.kind === "suspect") &&
     placement.ready &&
     !placement.unschedulable &&
-    placement.labels["kubevirt.io/schedulable"] === "true"
+    (placement.labels["kubevirt.io/schedulable"] === "true" || isExcused)
   );
+}
+
+/**
+ * Monotonic time until which it is left open whether KubeVirt is right to call the node unschedulable; undefined where
+ * nothing speaks against it. After an outage of the API server longer than five minutes KubeVirt finds every heartbeat too
+ * old, and takes every node out of use until its next one. That tells of the outage and of no node: said aloud, it would
+ * call each VM of the cluster unprotected for a minute.
+ */
+export function excusedUntilMs(
+  { contact }: Pick<Snapshot, "contact">,
+  { placement, placementChangedAtMs, heartbeat }: NodeFact,
+): number | undefined {
+  const { brokenSinceMs, unbrokenSinceMs } = contact;
+  if (brokenSinceMs === undefined || placement.labels["kubevirt.io/schedulable"] !== "false")
+    return undefined;
+  const isOfTheGap = placementChangedAtMs >= unbrokenSinceMs && heartbeat.changedAtMs < unbrokenSinceMs;
+  return isOfTheGap ? unbrokenSinceMs + NEXT_HEARTBEAT_MS : undefined;
 }
 
 /** Whether the node satisfies what the VM asks of it; says nothing of capacity. */

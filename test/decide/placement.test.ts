@@ -7,7 +7,7 @@ import type {
   PlacementConstraints,
   Toleration,
 } from "../../src/model/virtual-machine.ts";
-import { Cluster, statusOf, threeNodes } from "./builder.ts";
+import { Cluster, conditionOf, NOW_MS, statusOf, threeNodes } from "./builder.ts";
 
 const labels = { zone: "b", cores: "16", empty: "" };
 const nothing: PlacementConstraints = { key: "", nodeSelector: {}, affinityTerms: [], tolerations: [] };
@@ -139,5 +139,42 @@ describe("the candidates a status names", () => {
     const cluster = threeNodes();
     for (let i = 4; i < 20; i++) cluster.node(`n${i}`);
     expect(candidates(cluster)).toEqual({ count: 3, nodes: [] });
+  });
+});
+
+describe("a node that KubeVirt called unschedulable during an outage of the API server", () => {
+  const BACK_MS = NOW_MS - 20_000;
+  /** The outage lasted ten minutes; the label fell when it was over, or at another time. */
+  const after = ({ labelAgeMs = 12_000, heartbeatSilentMs = 640_000, gap = true } = {}): Cluster => {
+    const cluster = threeNodes().vm("a", { on: "n1" });
+    for (const name of ["n2", "n3"])
+      cluster.node(name, {
+        labels: { "kubevirt.io/schedulable": "false" },
+        placementAgeMs: labelAgeMs,
+        heartbeatSilentMs,
+      });
+    cluster.contactSinceMs = BACK_MS;
+    if (gap) cluster.contactBrokenMs = BACK_MS - 600_000;
+    return cluster;
+  };
+
+  it("is not said to be unable to host a VM before its next heartbeat is due", () => {
+    const plan = after().decide();
+    expect(conditionOf(plan, "a", "Protected")).toBe("True/Protected");
+    expect(plan.lookAgainAtMs).toBeLessThanOrEqual(BACK_MS + 150_000);
+  });
+
+  it.each([
+    ["where it was so before the outage", { labelAgeMs: 700_000 }],
+    ["where virt-handler has been heard since", { heartbeatSilentMs: 5_000 }],
+    ["where there was no outage", { gap: false }],
+  ])("is, %s", (_where, words) => {
+    expect(conditionOf(after(words).decide(), "a", "Protected")).toBe("False/NotRestartable");
+  });
+
+  it("is, once that heartbeat is overdue", () => {
+    const cluster = after();
+    cluster.contactSinceMs = NOW_MS - 150_000;
+    expect(conditionOf(cluster.decide(), "a", "Protected")).toBe("False/NotRestartable");
   });
 });
