@@ -79,8 +79,18 @@ export function virtHandlerLabels(profile: NodeProfile): Record<string, string> 
   };
 }
 
-/** Node status; `known` supplies transition times and conditions that are not the kubelet's. */
-export function nodeStatus(profile: NodeProfile, bootID: string, known: readonly Condition[]): NodeStatus {
+/** Annotation of a Node by which its kubelet is made to report itself not Ready while it goes on renewing its Lease. */
+export const UNREADY_ANNOTATION = "lab.holdfast.dev/unready";
+
+export interface NodeReport {
+  /** Supplies transition times, and conditions that are not the kubelet's. */
+  readonly known: readonly Condition[];
+  /** Why the kubelet says that it is not Ready. */
+  readonly unready?: string | undefined;
+}
+
+/** Node status. */
+export function nodeStatus(profile: NodeProfile, bootID: string, { known, unready }: NodeReport): NodeStatus {
   const resources = {
     cpu: String(profile.cpus),
     memory: `${profile.memoryGi}Gi`,
@@ -108,11 +118,11 @@ export function nodeStatus(profile: NodeProfile, bootID: string, known: readonly
       operatingSystem: "linux",
       architecture: "amd64",
     },
-    conditions: conditions(known),
+    conditions: conditions(known, unready),
   };
 }
 
-function conditions(known: readonly Condition[]): Condition[] {
+function conditions(known: readonly Condition[], unready: string | undefined): Condition[] {
   const now = timestamp();
   const make = (type: string, status: "True" | "False", reason: string): Condition => {
     const before = known.find((condition) => condition.type === type);
@@ -120,7 +130,7 @@ function conditions(known: readonly Condition[]): Condition[] {
       type,
       status,
       reason,
-      message: type === "Ready" ? "kubelet is posting ready status" : "",
+      message: type === "Ready" ? (unready ?? "kubelet is posting ready status") : "",
       lastHeartbeatTime: now,
       lastTransitionTime:
         before?.status === status && before.lastTransitionTime ? before.lastTransitionTime : now,
@@ -130,7 +140,7 @@ function conditions(known: readonly Condition[]): Condition[] {
     make("MemoryPressure", "False", "KubeletHasSufficientMemory"),
     make("DiskPressure", "False", "KubeletHasNoDiskPressure"),
     make("PIDPressure", "False", "KubeletHasSufficientPID"),
-    make("Ready", "True", "KubeletReady"),
+    unready === undefined ? make("Ready", "True", "KubeletReady") : make("Ready", "False", "KubeletNotReady"),
   ];
   const ownTypes = new Set(own.map(({ type }) => type));
   return [...known.filter(({ type }) => !ownTypes.has(type)), ...own];

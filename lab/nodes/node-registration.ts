@@ -4,7 +4,14 @@ import type { NodeDelays } from "./delays.ts";
 import type { Lifeline } from "./lifeline.ts";
 import { Mirror } from "./mirror.ts";
 import type { ApiDoor } from "./node-link.ts";
-import { type NodeProfile, nodeMetadata, nodeObject, nodeStatus, statusDiffers } from "./node-profile.ts";
+import {
+  type NodeProfile,
+  nodeMetadata,
+  nodeObject,
+  nodeStatus,
+  statusDiffers,
+  UNREADY_ANNOTATION,
+} from "./node-profile.ts";
 import type { Node, OwnerReference } from "./objects.ts";
 
 export interface NodeRegistrationOptions {
@@ -74,7 +81,7 @@ export class NodeRegistration {
       const created = await door.request<Node>({
         method: "POST",
         path: "/api/v1/nodes",
-        body: { ...nodeObject(profile), status: nodeStatus(profile, bootID, []) },
+        body: { ...nodeObject(profile), status: nodeStatus(profile, bootID, { known: [] }) },
       });
       return created.ok && this.#registerDrivers();
     }
@@ -86,7 +93,10 @@ export class NodeRegistration {
       body: { metadata: { labels, annotations } },
     });
     if (!patched.ok) return false;
-    const status = nodeStatus(profile, bootID, patched.value.status?.conditions ?? []);
+    const status = nodeStatus(profile, bootID, {
+      known: patched.value.status?.conditions ?? [],
+      unready: patched.value.metadata.annotations?.[UNREADY_ANNOTATION],
+    });
     const reported = await this.#patchStatus({ ...status, volumesInUse: this.#options.volumesInUse() });
     this.#reportedAtMs = labTime.nowMs();
     return reported.ok && this.#registerDrivers();
@@ -113,7 +123,10 @@ export class NodeRegistration {
     const { profile, bootID, delays } = this.#options;
     const { node } = this;
     if (!node) return;
-    const wanted = nodeStatus(profile, bootID, node.status?.conditions ?? []);
+    const wanted = nodeStatus(profile, bootID, {
+      known: node.status?.conditions ?? [],
+      unready: node.metadata.annotations?.[UNREADY_ANNOTATION],
+    });
     const due = labTime.nowMs() - this.#reportedAtMs >= delays.nodeStatusReportMs;
     if (!due && !statusDiffers(node.status, wanted)) return;
     const outcome = await this.#patchStatus(wanted);

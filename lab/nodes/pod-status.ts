@@ -7,6 +7,9 @@ import { KILLED } from "./workload.ts";
 /** Conditions the kubelet writes; all others belong to somebody else and are kept. */
 const OWN_CONDITIONS = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"];
 
+/** Annotation of a pod by which its readiness probe is made to fail, as while a guest freezes its file systems. */
+export const PROBE_FAILS_ANNOTATION = "lab.holdfast.dev/probe-fails";
+
 /** Status of a pod whose containers run or have exited. */
 export function statusOf(pod: Pod, sandbox: Sandbox, hostIP: string): PodStatus {
   const { exit } = sandbox;
@@ -23,7 +26,7 @@ export function statusOf(pod: Pod, sandbox: Sandbox, hostIP: string): PodStatus 
     conditions: conditionsOf(pod, running, reason),
     containerStatuses: pod.spec.containers.map((container) => ({
       ...identityOf(container, sandbox),
-      ready: running,
+      ready: running && pod.metadata.annotations?.[PROBE_FAILS_ANNOTATION] === undefined,
       started: running,
       restartCount: sandbox.restartCount,
       state: running
@@ -62,6 +65,8 @@ function conditionsOf(pod: Pod, running: boolean, reason: string | undefined): C
   const gatesOpen = gates.every(({ conditionType }) =>
     known.some(({ type, status }) => type === conditionType && status === "True"),
   );
+  const probeFails = pod.metadata.annotations?.[PROBE_FAILS_ANNOTATION] !== undefined;
+  const notReady = probeFails ? "ContainersNotReady" : "ReadinessGatesNotReady";
   const make = (type: string, holds: boolean, why: string | undefined): Condition => {
     const status = holds ? "True" : "False";
     const before = known.find((condition) => condition.type === type);
@@ -80,8 +85,8 @@ function conditionsOf(pod: Pod, running: boolean, reason: string | undefined): C
     ...known.filter(({ type }) => !OWN_CONDITIONS.includes(type)),
     make("PodReadyToStartContainers", running, reason),
     make("Initialized", true, undefined),
-    make("Ready", running && gatesOpen, running ? "ReadinessGatesNotReady" : reason),
-    make("ContainersReady", running, reason),
+    make("Ready", running && gatesOpen && !probeFails, running ? notReady : reason),
+    make("ContainersReady", running && !probeFails, running ? "ContainersNotReady" : reason),
   ];
 }
 

@@ -1,4 +1,5 @@
-// Our contact with the API server over all connections together: since when it is unbroken, and when we last heard it.
+// Our contact with the API server over all connections together: since when it is unbroken, and when we last heard it. One
+// that answers and stores nothing is as good as away: no kubelet can renew a Lease then.
 import type { Clock } from "../model/clock.ts";
 import type { ContactState } from "../model/snapshot.ts";
 
@@ -14,6 +15,8 @@ export class Contact {
   #lastOkMs: number | undefined;
   #unbrokenSinceMs: number | undefined;
   #brokenSinceMs: number | undefined;
+  /** Since when it has refused to store what we wrote, without fault of ours. */
+  #refusedSinceMs: number | undefined;
   readonly #onGap: (lengthMs: number) => void;
 
   /** `onGap` is told at the end of each gap how long it was. */
@@ -34,12 +37,28 @@ export class Contact {
     if (silentMs !== undefined && silentMs > CONTACT_GAP_MS) this.#onGap(silentMs);
   }
 
+  /** The server was just seen to store something, or has refused to for a reason of its own. */
+  stored(isStored: boolean): void {
+    const nowMs = this.#clock.now().monotonicMs;
+    if (!isStored) {
+      this.#refusedSinceMs ??= nowMs;
+      return;
+    }
+    const sinceMs = this.#refusedSinceMs;
+    this.#refusedSinceMs = undefined;
+    if (sinceMs === undefined || nowMs - sinceMs <= CONTACT_GAP_MS) return;
+    this.#brokenSinceMs = sinceMs;
+    this.#unbrokenSinceMs = nowMs;
+    this.#onGap(nowMs - sinceMs);
+  }
+
   /** As of now; a gap that is still open counts from its end, which is not yet known, so nothing is judged silent in it. */
   state(): ContactState {
     const nowMs = this.#clock.now().monotonicMs;
     const lastOkMs = this.#lastOkMs ?? nowMs;
-    const open = nowMs - lastOkMs > CONTACT_GAP_MS;
-    const brokenSinceMs = open ? lastOkMs : this.#brokenSinceMs;
+    const wellUntilMs = Math.min(lastOkMs, this.#refusedSinceMs ?? lastOkMs);
+    const open = nowMs - wellUntilMs > CONTACT_GAP_MS;
+    const brokenSinceMs = open ? wellUntilMs : this.#brokenSinceMs;
     return {
       lastOkMs,
       unbrokenSinceMs: open ? nowMs : (this.#unbrokenSinceMs ?? nowMs),

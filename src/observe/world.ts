@@ -117,6 +117,11 @@ export class World {
       this.#syncedSinceMs = this.#clock.now().monotonicMs;
   }
 
+  /** The API server is known to store what it is given, or has refused to for a reason of its own. */
+  stored(isStored: boolean): void {
+    this.#contact.stored(isStored);
+  }
+
   /**
    * Takes over the watch from another leader, or from our own past: the gaps it had written down, and when it was last
    * alive. What lies between that and the beginning of our own watch, if anything, is one more gap.

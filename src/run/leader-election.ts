@@ -22,6 +22,8 @@ export interface LeaderElectionOptions {
   readonly onLost: (why: LostReason) => void;
   /** Told after each call whether a working API server answered: the Lease is the probe of the connection. */
   readonly onContact?: (ok: boolean) => void;
+  /** Told when the Lease is seen to have been written by anybody, and when a write of ours fails without fault of ours. */
+  readonly onStored?: (isStored: boolean) => void;
   /** Highest epoch known from elsewhere (the fencing ledger), so that a deleted Lease does not start them over. */
   readonly epochFloor?: () => number;
   /** What is to be kept on the Lease about gaps in the watch while leading. */
@@ -91,6 +93,7 @@ class Elector implements LeaderElection {
       shortestDeadlineMs: retryPeriodMs,
       longestDeadlineMs: Math.max(retryPeriodMs, renewDeadlineMs - retryPeriodMs),
       onContact: options.onContact ?? (() => {}),
+      onStored: options.onStored ?? (() => {}),
     });
     this.#client = client;
     this.#claims = new LeaseClaims({

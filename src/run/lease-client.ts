@@ -21,6 +21,7 @@ interface LeaseClientOptions {
   /** Deadline of a call while it is slow. */
   readonly longestDeadlineMs: number;
   readonly onContact: (ok: boolean) => void;
+  readonly onStored: (isStored: boolean) => void;
 }
 
 /** From this many failed calls in a row, quick 5xx answers count as a replica gone bad, and we dial for another. */
@@ -39,6 +40,7 @@ export class LeaseClient {
   #deadlineMs: number;
   #failuresInRow = 0;
   #lastContactMs: number | undefined;
+  #lastVersion: string | undefined;
 
   constructor(options: LeaseClientOptions) {
     this.#options = options;
@@ -82,7 +84,9 @@ export class LeaseClient {
     const deadlineMs = Math.max(1, Math.min(this.#deadlineMs, withinMs ?? this.#deadlineMs));
     const outcome = await this.#within(request, deadlineMs, interrupted);
     this.#learn(outcome, this.#nowMs() - startedMs, withinMs === undefined);
-    return answerOf(request, outcome);
+    const answer = answerOf(request, outcome);
+    this.#learnOfStore(request, answer);
+    return answer;
   }
 
   async #within(
@@ -135,6 +139,20 @@ export class LeaseClient {
       transport.redial();
     }
     onContact(false);
+  }
+
+  /**
+   * A server that is full or overwhelmed answers what is read, and stores nothing for anybody. A version that is new to us
+   * was stored, whoever wrote it.
+   */
+  #learnOfStore({ method }: ApiRequest, answer: LeaseAnswer): void {
+    if (answer.kind === "record" && answer.record.resourceVersion !== this.#lastVersion) {
+      this.#lastVersion = answer.record.resourceVersion;
+      this.#options.onStored(true);
+    }
+    if (method === "GET" || answer.kind !== "failed") return;
+    const { kind } = answer.failure;
+    if (kind === "serverError" || kind === "throttled") this.#options.onStored(false);
   }
 
   #nowMs(): number {

@@ -74,6 +74,7 @@ export class Operator {
       onLeading: (leadership) => this.#lead(leadership),
       onLost: (why) => this.#stopLeading(why),
       onContact: (ok) => this.#contact(ok),
+      onStored: (isStored) => this.world.stored(isStored),
       epochFloor: () => this.#highestEpoch(),
       unobserved: () => this.world.gaps,
       onTaken: (lease) => this.world.takeOver(lease?.unobserved, wallMsOfRenewal(lease?.renewTime)),

@@ -31,6 +31,43 @@ describe("our contact with the API server", () => {
     expect(contact.stateAt(53_000)).toEqual({ brokenSinceMs: 100, unbrokenSinceMs: 50_000 });
   });
 
+  describe("where it answers and stores nothing", () => {
+    const storedAt = (...writes: readonly (readonly [number, boolean])[]) => {
+      let nowMs = 0;
+      const gaps: number[] = [];
+      const clock = { now: () => ({ monotonicMs: nowMs, wallMs: nowMs }), schedule: () => () => undefined };
+      const contact = new Contact(clock, (lengthMs) => gaps.push(lengthMs));
+      for (let ms = 0; ms <= 100_000; ms += 2_000) {
+        nowMs = ms;
+        contact.heard();
+        for (const [atMs, isStored] of writes) if (atMs === ms) contact.stored(isStored);
+      }
+      const { brokenSinceMs, unbrokenSinceMs } = contact.state();
+      return { brokenSinceMs, unbrokenSinceMs, gaps };
+    };
+
+    it("is as good as away until it stores again, however often it is heard", () => {
+      const state = storedAt([0, true], [20_000, false], [22_000, false], [80_000, true]);
+      expect(state).toEqual({ brokenSinceMs: 20_000, unbrokenSinceMs: 80_000, gaps: [60_000] });
+    });
+
+    it("judges nothing silent while that lasts", () => {
+      expect(storedAt([20_000, false])).toEqual({
+        brokenSinceMs: 20_000,
+        unbrokenSinceMs: 100_000,
+        gaps: [],
+      });
+    });
+
+    it("forgives one refusal, as when etcd elects a leader", () => {
+      expect(storedAt([20_000, false], [22_000, true])).toEqual({
+        brokenSinceMs: undefined,
+        unbrokenSinceMs: 0,
+        gaps: [],
+      });
+    });
+  });
+
   it("counts a gap that is still open from the last word to now", () => {
     const contact = heardAt(100, 50_000, 52_000);
     expect(contact.stateAt(80_000)).toEqual({ brokenSinceMs: 52_000, unbrokenSinceMs: 80_000 });

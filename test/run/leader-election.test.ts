@@ -239,6 +239,26 @@ describe("a slow or failing API server", () => {
     expect(a.leads).toBe(false);
   });
 
+  it("says when its writes are not stored, and when anybody's are again", async () => {
+    const { a, b } = await leaderAndFollower();
+    expect(a.stored).not.toContain(false);
+    a.link.failWith = "serverError";
+    await clock.advance(20_000);
+    expect(b.leads).toBe(true);
+    expect(a.stored.at(-1)).toBe(false);
+    a.link.failWith = undefined;
+    await clock.advance(2_000);
+    expect(a.stored.at(-1)).toBe(true);
+    expect(b.stored).not.toContain(false);
+  });
+
+  it("does not take a refusal that is about us for a server that stores nothing", async () => {
+    const { a } = await leaderAndFollower();
+    a.link.failWith = "denied";
+    await clock.advance(20_000);
+    expect(a.stored).not.toContain(false);
+  });
+
   it("dials for another replica when one keeps answering 500", async () => {
     const { a } = await leaderAndFollower();
     a.link.failWith = "serverError";

@@ -63,6 +63,7 @@ export class Candidate {
   readonly log: string[] = [];
   readonly leaderships: Leadership[] = [];
   readonly contacts: boolean[] = [];
+  readonly stored: boolean[] = [];
   /** The process is gone: whatever it believed no longer counts. */
   dead = false;
 
@@ -87,6 +88,7 @@ export class Candidate {
       },
       onLost: (why) => this.log.push(`${atSecond()} lost: ${why}`),
       onContact: (ok) => this.contacts.push(ok),
+      onStored: (isStored) => this.stored.push(isStored),
       ...(options.epochFloor ? { epochFloor: options.epochFloor } : {}),
     });
     this.election.start();

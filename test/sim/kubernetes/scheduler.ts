@@ -105,14 +105,15 @@ function fits(
   const barriers = (node.spec?.taints ?? []).filter(({ effect }) => effect !== "PreferNoSchedule");
   if (!barriers.every((taint) => tolerates(pod, taint) !== undefined)) return false;
   if (!matchesAffinity(pod, labels)) return false;
-  const here = pods.filter(({ spec }) => spec.nodeName === node.metadata.name);
+  // A pod that has ended is nobody to the scheduler: it takes no room and repels none.
+  const here = pods.filter((other) => other.spec.nodeName === node.metadata.name && !isOver(other));
   const apart = pod.spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
   for (const { labelSelector } of apart) {
     const wanted = Object.entries(labelSelector?.matchLabels ?? {});
     if (here.some(({ metadata }) => wanted.every(([key, value]) => metadata.labels?.[key] === value)))
       return false;
   }
-  return here.filter((other) => !isOver(other)).length < room;
+  return here.length < room;
 }
 
 function matchesAffinity(pod: PodObject, labels: Readonly<Record<string, string>>): boolean {

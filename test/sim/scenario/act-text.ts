@@ -37,8 +37,13 @@ export function actText(act: Act): string {
       return `the API server is ${act.state}`;
     case "compact":
       return "the API server is restarted and has forgotten its history";
-    case "refuseWrites":
-      return `writes of ${act.plural} are refused with ${act.status}`;
+    case "refuseWrites": {
+      const whose = act.whose === "everybody" ? "everybody's" : "our";
+      const what = act.plural === "all" ? "writes" : `writes of ${act.plural}`;
+      return `${whose} ${what} are refused with ${act.status}`;
+    }
+    case "notReady":
+      return `the kubelet of ${act.node} says that it is not Ready: ${act.because}`;
     case "createVM":
       return `somebody creates ${act.vm.namespace}/${act.vm.name}`;
     case "deleteLeaderLease":
@@ -52,6 +57,8 @@ export function actText(act: Act): string {
 export function undoneText(act: Act): string {
   if (act.kind === "powerCut") return `${act.node} gets its power back`;
   if (act.kind === "cordon" || act.kind === "drain") return `somebody uncordons ${act.node}`;
+  if (act.kind === "pauseVM") return `somebody resumes ${act.vm}`;
+  if (act.kind === "stopVM") return `somebody starts ${act.vm}`;
   return `no longer: ${actText(act)}`;
 }
 
@@ -69,6 +76,7 @@ const BMC_TEXTS = {
 } as const;
 
 function vmText(act: Extract<Act, { readonly vm: string }>): string {
+  if (act.kind === "failProbe") return `the readiness probe of ${act.vm} fails; its guest runs`;
   const texts = {
     deleteVM: "deletes",
     migrateVM: "migrates",
@@ -76,6 +84,7 @@ function vmText(act: Extract<Act, { readonly vm: string }>): string {
     restartVM: "restarts",
     deletePod: "deletes the pod of",
     forceDeletePod: "deletes, by force, the pod of",
+    pauseVM: "pauses",
   } as const;
   return `somebody ${texts[act.kind]} ${act.vm}`;
 }

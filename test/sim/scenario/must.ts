@@ -22,6 +22,9 @@ export function unmetBy({ must, concedes }: ScriptFile, facts: Omit<ScenarioFact
     ...(must.refuse ?? [])
       .filter((reason) => !facts.refusals.some((refusal) => refusal.reason === reason))
       .map((reason) => `must.refuse: nobody said ${reason}`),
+    ...(must.tell ?? [])
+      .filter(({ vm, type, reason }) => !wasTold(facts, keyOf(vm), ` ${type} `, reason))
+      .map(({ vm, type, reason }) => `must.tell: ${vm} was never told ${type}, ${reason}`),
     ...Object.entries(must.run ?? {}).flatMap(([vm, node]) => placeProblems(facts, vm, node)),
     ...(must.stayUp ?? []).flatMap((vm) => {
       const fact = factOf(facts, vm);
@@ -40,6 +43,16 @@ function keyOf(vm: string): string {
 
 function factOf(facts: Pick<ScenarioFacts, "vms">, vm: string) {
   return facts.vms.find(({ name }) => name === keyOf(vm));
+}
+
+function wasTold(
+  { events }: Pick<ScenarioFacts, "events">,
+  ...[vm, word, reason]: readonly [vm: string, word: string, reason: string]
+): boolean {
+  return events.some(
+    (event) =>
+      event.kind === "promise" && event.vm === vm && event.reason === reason && event.text.includes(word),
+  );
 }
 
 function setProblems(

@@ -185,7 +185,7 @@ export class Recorder {
     const blocked = blockedBy(promise);
     if (blocked !== undefined && blocked !== blockedBy(before))
       this.tell({ kind: "promise", vm, text: `${vm} waits: ${blocked}` });
-    for (const type of ["Protected", "Migratable", "Restartable"]) {
+    for (const type of ["Available", "Protected", "Migratable", "Restartable"]) {
       const now = conditionOf(promise, type);
       const was = conditionOf(before, type);
       if (

@@ -35,7 +35,16 @@ const NODE_ACTS = [
 ] as const;
 /** Acts on replicas that need nothing but a name; `leader` is whoever leads then. */
 const REPLICA_ACTS = ["cutReplicaFromBmcs", "freeze", "breakWatches"] as const;
-const VM_ACTS = ["deleteVM", "migrateVM", "stopVM", "restartVM", "deletePod", "forceDeletePod"] as const;
+const VM_ACTS = [
+  "deleteVM",
+  "migrateVM",
+  "stopVM",
+  "restartVM",
+  "deletePod",
+  "forceDeletePod",
+  "failProbe",
+  "pauseVM",
+] as const;
 
 const vmKey = z
   .string()
@@ -68,7 +77,14 @@ const acts = {
     .exactOptional(),
   apiServer: z.enum(["refusing", "mute", "erring"]).exactOptional(),
   compact: z.literal(true).exactOptional(),
-  refuseWrites: z.strictObject({ plural: z.string(), status: z.literal([403, 429, 507]) }).exactOptional(),
+  notReady: z.strictObject({ node: names, because: z.string().min(1) }).exactOptional(),
+  refuseWrites: z
+    .strictObject({
+      plural: z.string().min(1),
+      status: z.literal([403, 429, 507]),
+      whose: z.enum(["ours", "everybody"]).exactOptional(),
+    })
+    .exactOptional(),
   createVM: vmSchema.exactOptional(),
   deleteLeaderLease: z.literal(true).exactOptional(),
   confirmOff: z.strictObject({ node: name, by: z.string() }).exactOptional(),
@@ -103,6 +119,16 @@ const must = z.strictObject({
   prove: z.array(name).exactOptional(),
   /** Reasons that must have been given for not acting. */
   refuse: z.array(z.string()).exactOptional(),
+  /** Conditions that the status of a VM must have had, with their reason. */
+  tell: z
+    .array(
+      z.strictObject({
+        vm: z.string(),
+        type: z.enum(["Available", "Protected", "Migratable", "Restartable"]),
+        reason: z.string(),
+      }),
+    )
+    .exactOptional(),
   /** The node each VM runs on at the end; `nowhere`, or `somewhere`. */
   run: z.record(z.string(), name).exactOptional(),
   /** VMs that were down for not an instant. */
@@ -160,6 +186,10 @@ function actsOf(written: WrittenEvent): Act[] {
 
 function otherActsOf(written: WrittenEvent): Act[] {
   const { bmc, slowReplica, staleWatches, wallClockJump, apiServer, createVM, disarm } = written;
+  if (written.notReady !== undefined) {
+    const { node, because } = written.notReady;
+    return node.map((one) => ({ kind: "notReady", node: one, because }));
+  }
   if (bmc !== undefined) return bmc.node.map((node) => ({ kind: "bmc", node, fault: bmc.fault }));
   if (slowReplica !== undefined)
     return [{ kind: "slowReplica", replica: slowReplica.replica, delayMs: slowReplica.delay }];

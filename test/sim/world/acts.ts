@@ -1,6 +1,6 @@
 // How each act of a script changes the world, and how it is undone. One act knows nothing of another.
-import { KUBEVIRT_API } from "../../../lab/kubevirt/names.ts";
-import { listIn, objectIn, textOf } from "../api/json.ts";
+import { UNREADY_ANNOTATION } from "../../../lab/nodes/node-profile.ts";
+import { objectIn, textOf } from "../api/json.ts";
 import { resourceNamed } from "../api/resources.ts";
 import type { Interception } from "../api/server.ts";
 import { failure } from "../api/stored.ts";
@@ -8,6 +8,7 @@ import { type LeaseObject } from "../kubernetes/controller-ports.ts";
 import { ask, askHoldfast } from "./admin.ts";
 import { createVM } from "./install.ts";
 import { HOLDFAST_NAMESPACE, HOLDFAST_USER, LEASE_NAME } from "./replica.ts";
+import { annotate, touchVM } from "./vm-acts.ts";
 import type { Act } from "./world-plan.ts";
 import type { World } from "./world.ts";
 
@@ -42,6 +43,8 @@ export function perform(world: World, act: Act): Undo {
     case "cordon":
     case "drain":
       return cordon(world, act.node, act.kind === "drain");
+    case "notReady":
+      return annotate(world, `/api/v1/nodes/${act.node}`, [UNREADY_ANNOTATION, act.because]);
     case "bmc": {
       const bmc = world.bmcs.get(act.node);
       if (bmc !== undefined) bmc.fault = act.fault;
@@ -64,7 +67,7 @@ export function perform(world: World, act: Act): Undo {
       for (const watch of Array.from(world.backbone.watches)) watch.breakOff("the API server was restarted");
       return NOTHING;
     case "refuseWrites":
-      return refuseWrites(world, act.plural, act.status);
+      return refuseWrites(world, act);
     case "createVM":
       void createVM(world, act.vm);
       return NOTHING;
@@ -74,6 +77,8 @@ export function perform(world: World, act: Act): Undo {
     case "restartVM":
     case "deletePod":
     case "forceDeletePod":
+    case "failProbe":
+    case "pauseVM":
       return touchVM(world, act);
     case "deleteLeaderLease":
       ask(
@@ -215,43 +220,17 @@ function evictAll(world: World, node: string): void {
   }
 }
 
-function refuseWrites(world: World, plural: string, status: number): Undo {
+type Refusing = Extract<Act, { readonly kind: "refuseWrites" }>;
+
+function refuseWrites(world: World, { plural, status, whose = "ours" }: Refusing): Undo {
   const refusal: Interception = (request, user) =>
-    user.startsWith(HOLDFAST_USER) && request.method !== "GET" && request.path.includes(`/${plural}`)
+    (whose === "everybody" || user.startsWith(HOLDFAST_USER)) &&
+    request.method !== "GET" &&
+    (plural === "all" || request.path.includes(`/${plural}`))
       ? failure(status, "", status === 403 ? "exceeded quota" : "the server is not able to take this now")
       : undefined;
   world.server.interceptions.add(refusal);
   return () => world.server.interceptions.delete(refusal);
-}
-
-type VMAct = Extract<Act, { readonly vm: string }>;
-
-function touchVM(world: World, act: VMAct): Undo {
-  const [namespace = "", name = ""] = act.vm.split("/");
-  const verbs = `/apis/subresources.kubevirt.io/v1/namespaces/${namespace}/virtualmachines/${name}`;
-  switch (act.kind) {
-    case "deleteVM":
-      ask(world, "DELETE", `${KUBEVIRT_API}/namespaces/${namespace}/virtualmachines/${name}`);
-      return NOTHING;
-    case "migrateVM":
-      ask(world, "PUT", `${verbs}/migrate`);
-      return NOTHING;
-    case "restartVM":
-      ask(world, "PUT", `${verbs}/restart`);
-      return NOTHING;
-    case "stopVM":
-      ask(world, "PUT", `${verbs}/stop`);
-      return () => ask(world, "PUT", `${verbs}/start`);
-    case "deletePod":
-    case "forceDeletePod":
-      for (const { metadata } of world.server.store.list(PODS, namespace)) {
-        const owners = listIn(metadata, "ownerReferences") as readonly { readonly name?: string }[];
-        if (!owners.some((owner) => owner.name === name)) continue;
-        const grace = act.kind === "forceDeletePod" ? { gracePeriodSeconds: 0 } : {};
-        ask(world, "DELETE", `/api/v1/namespaces/${namespace}/pods/${metadata.name}`, grace);
-      }
-      return NOTHING;
-  }
 }
 
 /** Who holds the leader's Lease, as stored; undefined while nobody does. */

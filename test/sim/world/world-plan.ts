@@ -59,6 +59,8 @@ export type Act =
     }
   | { readonly kind: "reboot" | "foreignReboot" | "powerOn"; readonly node: string }
   | { readonly kind: "cordon" | "drain" | "deleteNode"; readonly node: string }
+  /** Its kubelet says that it is not Ready, and goes on renewing its Lease. */
+  | { readonly kind: "notReady"; readonly node: string; readonly because: string }
   | { readonly kind: "confirmOff" | "requestFencing"; readonly node: string; readonly by: string }
   | {
       readonly kind: "disarm";
@@ -79,12 +81,20 @@ export type Act =
   | { readonly kind: "wallClockJump"; readonly replica: string; readonly byMs: number }
   | { readonly kind: "apiServer"; readonly state: "refusing" | "mute" | "erring" }
   | { readonly kind: "compact" }
-  | { readonly kind: "refuseWrites"; readonly plural: string; readonly status: 403 | 429 | 507 }
+  /** `whose: "everybody"`: also those of kubelets and controllers. `plural: "all"`: whatever is written. */
+  | {
+      readonly kind: "refuseWrites";
+      readonly plural: string;
+      readonly status: 403 | 429 | 507;
+      readonly whose?: "ours" | "everybody";
+    }
   | { readonly kind: "createVM"; readonly vm: VMPlan }
   | {
       readonly kind: "deleteVM" | "migrateVM" | "stopVM" | "deletePod" | "forceDeletePod" | "restartVM";
       readonly vm: string;
     }
+  /** `failProbe`: its readiness probe fails while it runs on; `pauseVM`: it stands still and holds its disk. */
+  | { readonly kind: "failProbe" | "pauseVM"; readonly vm: string }
   | { readonly kind: "deleteLeaderLease" };
 
 export interface ScriptEvent {
