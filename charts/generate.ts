@@ -19,6 +19,8 @@ const OWNED = [`${CHART}/files/crds`, `${CHART}/files/rules`, `${CHART}/files/da
 /** The second only where it is applied. */
 const RIGHTS = ["deploy/rbac.yaml", "deploy/remediation.yaml"];
 
+const RULES = "deploy/prometheus/holdfast.rules.yaml";
+
 const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
 
 /** Path and content of every generated file. */
@@ -35,7 +37,8 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     [`${CHART}/README.md`, between(`${CHART}/README.md`, "values", valuesTable())],
     ["crds/Kustomization", kustomization()],
     ["docs/security.md", between("docs/security.md", "rights", rightsTable(RIGHTS.map(read).join("---\n")))],
-    ...copies("deploy/prometheus", "rules", /(?<!\.test)\.yaml$/),
+    ["deploy/prometheus/prometheus-rule.yaml", prometheusRule()],
+    ...copies("deploy/prometheus", "rules", /\.rules\.yaml$/),
     ...copies("deploy/grafana", "dashboards", /\.json$/),
   ]);
 }
@@ -63,6 +66,17 @@ function crd(kind: (typeof KINDS)[number]): string {
   const annotations = { ...definition.metadata.annotations, "helm.sh/resource-policy": "keep" };
   const kept = { ...definition, metadata: { ...definition.metadata, annotations } };
   return `# ${BY} from src/api/.\n${stringify(kept, { aliasDuplicateObjects: false, lineWidth: 110 })}`;
+}
+
+/** The rules as the Prometheus operator takes them. */
+function prometheusRule(): string {
+  const object = {
+    apiVersion: "monitoring.coreos.com/v1",
+    kind: "PrometheusRule",
+    metadata: { name: "holdfast", namespace: "holdfast-system" },
+    spec: parse(read(RULES)) as object,
+  };
+  return `# ${BY} from ${RULES}.\n${stringify(object, { lineWidth: 0 })}`;
 }
 
 /** No .yaml at the end of its name, so that `kubectl apply -f crds/` takes the CRDs and passes this by. */

@@ -138,7 +138,14 @@ export const valuesSchema = z.strictObject({
     .strictObject({
       podMonitor: monitor("PodMonitor"),
       serviceMonitor: monitor("ServiceMonitor"),
-      rules: labelled("the alerts as a PrometheusRule", "; needs the Prometheus operator's kinds"),
+      rules: labelled("the alerts as a PrometheusRule", "; needs the Prometheus operator's kinds").extend({
+        runbookURL: z
+          .string()
+          .regex(/^https?:\/\/[^\s#]+$/)
+          .describe(
+            "Where people find docs/runbook.md; each alert's runbook_url is this with # and its section's name.",
+          ),
+      }),
       dashboards: labelled("the dashboards as a ConfigMap", ", which Grafana's side-car finds by its label"),
     })
     .describe("What Prometheus and Grafana need."),

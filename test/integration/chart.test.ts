@@ -1,9 +1,9 @@
 // The chart with the real helm: what it renders is what deploy/ says, nonsense is refused, and install, upgrade, rollback and
 // uninstall on a real API server lose no promise.
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
@@ -115,6 +115,7 @@ describe.skipIf(!found)("the chart", () => {
     ["settings.node-lost-afer=30s", /settings.*additional properties 'node-lost-afer' not allowed/s],
     ["settings.kubeconfig=/tmp/x", /settings.*additional properties 'kubeconfig' not allowed/s],
     ["networkPolicy.enabled=maybe", /networkPolicy\/enabled.*got string, want boolean/s],
+    ["monitoring.rules.runbookURL=wiki", /runbookURL.*does not match pattern/s],
     ["monitoring.podMonitor.interval=often", /interval.*does not match pattern/s],
   ])("%s is refused, and the message says why", async (value, words) => {
     await expect(render("--set", value)).rejects.toThrow(words);
@@ -131,6 +132,36 @@ describe.skipIf(!found)("the chart", () => {
     for (const flag of ["--node-lost-after=30s", "--dry-run=true", "--max-restarts-in-flight=7"])
       expect(text).toContain(`- "${flag}"`);
     expect(text).toContain(`image: "example.com/holdfast:${packageJson.version}-fence-agents"`);
+  });
+
+  test("the alerts lead to the runbook at the address that is given, chart and overlay alike", async () => {
+    const url = "https://wiki.example.com/holdfast";
+    const charted = await render(
+      "--set=monitoring.rules.enabled=true",
+      `--set=monitoring.rules.runbookURL=${url}`,
+    );
+    const overlay = join(scratch, "overlay");
+    mkdirSync(overlay);
+    // As the base's own comment tells, with the path as it is from here.
+    const base = readFileSync(join(ROOT, "deploy/prometheus/kustomization.yaml"), "utf8");
+    const told = base.split("make an overlay:\n")[1]?.split("\napiVersion")[0] ?? "";
+    const text = told
+      .replaceAll(/^# {3}/gm, "")
+      .replace("../deploy/prometheus", relative(overlay, join(ROOT, "deploy/prometheus")));
+    expect(text).toContain(url);
+    writeFileSync(join(overlay, "kustomization.yaml"), text);
+    const { stdout } = await kubectl(controlPlane().kubeconfigPath, "kustomize", overlay);
+    const [chart = [], plain = []] = [charted, stdout].map((one) =>
+      [...one.matchAll(/runbook_url: (\S+)/g)].map(([, link]) => link),
+    );
+    expect(chart.length).toBeGreaterThanOrEqual(14);
+    expect(
+      chart.every((link) => /^https:\/\/wiki\.example\.com\/holdfast#holdfast[a-z]+$/.test(link ?? "")),
+    ).toBe(true);
+    expect(new Set(plain)).toEqual(new Set(chart));
+    expect(await render("--set=monitoring.rules.enabled=true")).toContain(
+      "runbook_url: https://holdfast.dev/docs/runbook#holdfastvmdown",
+    );
   });
 
   describe("on the API server", () => {
