@@ -1,5 +1,5 @@
 // Admission reviews as virt-api's webhooks speak them: what is asked, and the three shapes of an answer.
-import { isDeepStrictEqual } from "node:util";
+import { samePlain } from "../plain-data.ts";
 import { SERVICE_ACCOUNTS, serviceAccountUser } from "./names.ts";
 
 export interface AdmissionRequest {
@@ -37,7 +37,7 @@ export function invalid(message: string, field?: string): AdmissionAnswer {
 export function mutated(old: object, members: Readonly<Record<string, unknown>>): AdmissionAnswer {
   const current = old as Readonly<Record<string, unknown>>;
   const operations = Object.entries(members)
-    .filter(([member, value]) => !isDeepStrictEqual(current[member], value))
+    .filter(([member, value]) => !samePlain(current[member], value))
     .map(([member, value]) => ({ op: member in current ? "replace" : "add", path: `/${member}`, value }));
   if (operations.length === 0) return ALLOWED;
   const patch = Buffer.from(JSON.stringify(operations)).toString("base64");

@@ -1,7 +1,7 @@
 // Takes migrations from Pending to their end: target pod, hand-off to the virt-handlers, abort, clean-up. Origin: KubeVirt
 // pkg/virt-controller/watch/migration/migration.go (facts 3.3). Decentralized migrations, backups, hotplug and
 // MigrationPolicies are left out.
-import { isDeepStrictEqual } from "node:util";
+import { samePlain } from "../plain-data.ts";
 import { type ControllerView, vmiKeyOf } from "./controller-view.ts";
 import { MigrationSync } from "./migration-sync.ts";
 import { queuePriorityOf, RUNNING_PRIORITY } from "./migration-priority.ts";
@@ -96,7 +96,7 @@ export class MigrationController {
     }
     if (verdict.phase === "Running") await this.#announceTargetReady(vmi, around.targetPod);
     let current = migration;
-    if (!isDeepStrictEqual(status, migration.status)) {
+    if (!samePlain(status, migration.status)) {
       current = await this.#writes.updateMigration({ ...migration, status }, "/status");
     }
     if (isFinalMigration(migration)) await this.#removeFinalizer(current);

@@ -9,6 +9,7 @@ import {
   timestamp,
   type VirtualMachineInstance,
 } from "./objects.ts";
+import { plainCopy } from "../plain-data.ts";
 
 export interface MigrationSurroundings {
   readonly vmi: VirtualMachineInstance;
@@ -118,7 +119,7 @@ export function nextMigrationStatus(
   around: MigrationSurroundings,
   verdict: MigrationVerdict,
 ): Migration["status"] {
-  const status = structuredClone(migration.status);
+  const status = plainCopy(migration.status);
   const state: MigrationState | undefined = around.vmi.status.migrationState;
   if (isFinalMigration(migration)) {
     // The VMI forgets at its next migration: the history is kept here.

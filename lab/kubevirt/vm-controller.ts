@@ -1,6 +1,6 @@
 // Starts and stops a VM's VMI as its run strategy says, and reports in the VM's status. Origin: KubeVirt
 // pkg/virt-controller/watch/vm/vm.go. Instance types, data volumes and live updates are left out.
-import { isDeepStrictEqual } from "node:util";
+import { samePlain } from "../plain-data.ts";
 import type { ControllerView } from "./controller-view.ts";
 import { ANNOTATION, FINALIZER } from "./names.ts";
 import { isFinalVmi } from "./object-state.ts";
@@ -49,7 +49,7 @@ export class VmController {
     const current = this.#view.vms.get(key);
     if (!current || current.metadata.uid !== vm.metadata.uid) return;
     const status = nextVmStatus(current, vmi, pass);
-    if (!isDeepStrictEqual(status, current.status)) await this.#writes.updateVmStatus({ ...current, status });
+    if (!samePlain(status, current.status)) await this.#writes.updateVmStatus({ ...current, status });
     if (vmi && isFinalVmi(vmi)) await this.#removeVmiFinalizer(vmi);
     if (pass.failure) throw new Error(pass.failure.message);
   }
@@ -132,7 +132,7 @@ export class VmController {
   async #changeFinalizers(vm: VirtualMachine, change: (list: string[]) => string[]): Promise<void> {
     const old = vm.metadata.finalizers;
     const value = change(old ?? []);
-    if (isDeepStrictEqual(old ?? [], value)) return;
+    if (samePlain(old ?? [], value)) return;
     const path = "/metadata/finalizers";
     await this.#writes.patchVm(
       vm,

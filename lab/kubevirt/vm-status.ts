@@ -19,6 +19,7 @@ import {
   type VmStatus,
 } from "./objects.ts";
 import { nextStartFailure } from "./start-backoff.ts";
+import { plainCopy } from "../plain-data.ts";
 
 /** What the controller has just done, before its own view shows it. */
 export interface VmPass {
@@ -37,7 +38,7 @@ export function nextVmStatus(
   vmi: VirtualMachineInstance | undefined,
   pass: VmPass,
 ): VmStatus {
-  const status: VmStatus = structuredClone(vm.status);
+  const status: VmStatus = plainCopy(vm.status);
   // False is left out, as Go's omitempty does.
   assignOrOmit(status, "created", vmi ? true : undefined);
   assignOrOmit(status, "ready", vmi && isTrue(vmi.status.conditions, "Ready") ? true : undefined);

@@ -1,6 +1,6 @@
 // Turns VMIs into launcher pods, pods' states into VMI states, and takes finalizers off. Origin: KubeVirt
 // pkg/virt-controller/watch/vmi. Data volumes, hotplug and decentralized migration are left out.
-import { isDeepStrictEqual } from "node:util";
+import { samePlain } from "../plain-data.ts";
 import type { ControllerView } from "./controller-view.ts";
 import { launcherPod } from "./launcher-pod.ts";
 import { LABEL, UNPAUSED_GATE } from "./names.ts";
@@ -123,7 +123,7 @@ export class VmiController {
   async #write(vmi: VirtualMachineInstance, next: VirtualMachineInstance): Promise<void> {
     if (vmi.status.phase === "Running" || vmi.status.phase === "Scheduled") {
       await this.#writes.patchVmi(vmi, patchBetween(vmi, next));
-    } else if (!isDeepStrictEqual(vmi, next)) {
+    } else if (!samePlain(vmi, next)) {
       await this.#writes.updateVmi(next);
     }
   }
@@ -176,7 +176,7 @@ function patchBetween(vmi: VirtualMachineInstance, next: VirtualMachineInstance)
   return PATCHED_STATUS.flatMap((member): PatchOperation[] => {
     const old = vmi.status[member];
     const value = next.status[member];
-    if (isDeepStrictEqual(old, value) || (isEmpty(old) && isEmpty(value))) return [];
+    if (samePlain(old, value) || (isEmpty(old) && isEmpty(value))) return [];
     const path = `/status/${member}`;
     if (old === undefined) return [{ op: "add", path, value }];
     const test = { op: "test", path, value: old } as const;

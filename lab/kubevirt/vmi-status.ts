@@ -18,6 +18,7 @@ import {
   type VmiPhase,
   type VolumeStatus,
 } from "./objects.ts";
+import { plainCopy } from "../plain-data.ts";
 
 /** Why the controller could not do what it wanted; shown in condition Synchronized. */
 export interface SyncFailure {
@@ -38,7 +39,7 @@ export interface VmiSurroundings {
 
 /** The VMI as it should be; the argument is not changed. */
 export function nextVmi(vmi: VirtualMachineInstance, around: VmiSurroundings): VirtualMachineInstance {
-  const next = structuredClone(vmi);
+  const next = plainCopy(vmi);
   const { pod, owned } = around;
   delete next.status.activePods;
   if (owned.length > 0) {

@@ -11,6 +11,7 @@ import {
   TARGET_NODE_LABEL,
   type Vmi,
 } from "./vmi.ts";
+import { plainCopy } from "../plain-data.ts";
 
 /** Port map in virt-handler's form (host port → QEMU port); only the source's virt-handler reads it. */
 const MIGRATION_PORTS = { "49152": 49152, "49153": 49153 };
@@ -91,7 +92,7 @@ export function withoutTargetLabel(vmi: Vmi): Vmi | undefined {
 }
 
 function change(vmi: Vmi, edit: (state: MigrationState, draft: Vmi) => void): Vmi | undefined {
-  const draft = structuredClone(vmi);
+  const draft = plainCopy(vmi);
   const state = draft.status?.migrationState;
   if (!state) return undefined;
   edit(state, draft);

@@ -4,6 +4,7 @@ import type { Launcher } from "./launcher.ts";
 import { judgeMigratability } from "./live-migratable.ts";
 import { type Condition, timestamp } from "./objects.ts";
 import { graceSecondsOf, type Vmi, type VmiPhase, type VmiStatus } from "./vmi.ts";
+import { plainCopy } from "../plain-data.ts";
 
 /** What virt-handler sees of a domain. */
 export type SeenDomain = Pick<Launcher, "domain" | "end">;
@@ -40,7 +41,7 @@ export function withDomainStatus(
   podIP: string | undefined,
 ): Vmi | undefined {
   const phase = phaseOf(vmi, launcher);
-  const draft = structuredClone(vmi);
+  const draft = plainCopy(vmi);
   const status: VmiStatus = draft.status ?? {};
   draft.status = status;
   let changed = false;

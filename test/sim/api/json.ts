@@ -1,17 +1,21 @@
 // JSON as an API server keeps it: frozen, so that it can be handed to everybody without a copy; and the patches on it.
-import { isDeepStrictEqual } from "node:util";
+import { samePlain } from "../../../lab/plain-data.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [member: string]: Json };
 export type JsonObject = { readonly [member: string]: Json };
 
 /** A frozen copy; what is frozen already is taken as it is. Undefined members are dropped, as on the wire. */
 export function frozen(value: unknown): Json {
-  if (typeof value !== "object" || value === null) return value as Json;
-  if (Object.isFrozen(value)) return value as Json;
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value as Json;
   if (Array.isArray(value))
     return Object.freeze(value.map((item) => (item === undefined ? null : frozen(item))));
+  const members = value as Readonly<Record<string, unknown>>;
   const copy: Record<string, Json> = {};
-  for (const [key, member] of Object.entries(value)) if (member !== undefined) copy[key] = frozen(member);
+  for (const key of Object.keys(members)) {
+    const member = members[key];
+    if (member !== undefined)
+      copy[key] = typeof member === "object" ? frozen(member) : (member as Exclude<Json, object>);
+  }
   return Object.freeze(copy);
 }
 
@@ -40,9 +44,10 @@ export function listIn(value: unknown, member: string): readonly Json[] {
 export function mergePatched(target: Json | undefined, patch: Json): Json {
   if (!isObject(patch)) return patch;
   const result: Record<string, Json> = isObject(target) ? { ...target } : {};
-  for (const [key, value] of Object.entries(patch)) {
+  for (const key of Object.keys(patch)) {
+    const value = patch[key];
     if (value === null) delete result[key];
-    else result[key] = mergePatched(result[key], value);
+    else if (value !== undefined) result[key] = mergePatched(result[key], value);
   }
   return result;
 }
@@ -80,7 +85,7 @@ function operate(at: Json | undefined, steps: readonly string[], operation: Oper
   const [step, ...rest] = steps;
   if (step === undefined) {
     if (operation.op === "test")
-      return isDeepStrictEqual(at ?? null, operation.value ?? null) ? (at ?? null) : undefined;
+      return samePlain(at ?? null, operation.value ?? null) ? (at ?? null) : undefined;
     return operation.op === "remove" ? undefined : operation.value;
   }
   if (Array.isArray(at)) return operateOnList(at as readonly Json[], step, rest, operation);
@@ -91,7 +96,7 @@ function operate(at: Json | undefined, steps: readonly string[], operation: Oper
   }
   switch (operation.op) {
     case "test":
-      return isDeepStrictEqual(at[step] ?? null, operation.value ?? null) ? at : undefined;
+      return samePlain(at[step] ?? null, operation.value ?? null) ? at : undefined;
     case "add":
       return { ...at, [step]: operation.value ?? null };
     case "replace":
@@ -123,5 +128,5 @@ function operateOnList(
   if (at === list.length) return undefined;
   if (operation.op === "remove") return list.toSpliced(at, 1);
   if (operation.op === "replace") return list.with(at, operation.value ?? null);
-  return isDeepStrictEqual(list[at], operation.value ?? null) ? list : undefined;
+  return samePlain(list[at], operation.value ?? null) ? list : undefined;
 }

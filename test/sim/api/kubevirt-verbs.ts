@@ -6,8 +6,9 @@ import type { VirtApiPorts } from "./admission.ts";
 import { isObject } from "./json.ts";
 import { type Answer, failure } from "./stored.ts";
 
+const ROOT = `/apis/${SUBRESOURCES_GROUP}/`;
 const VERB_PATH = new RegExp(
-  `^/apis/${SUBRESOURCES_GROUP}/v1/namespaces/([^/]+)/(virtualmachines|virtualmachineinstances)/([^/]+)/(.+)$`,
+  `^${ROOT}v1/namespaces/([^/]+)/(virtualmachines|virtualmachineinstances)/([^/]+)/(.+)$`,
 );
 
 interface Verb {
@@ -19,7 +20,7 @@ interface Verb {
 
 /** What a path asks of KubeVirt; undefined for every other path. */
 export function verbOf(path: string): Verb | undefined {
-  const match = VERB_PATH.exec(path);
+  const match = path.startsWith(ROOT) ? VERB_PATH.exec(path) : null;
   if (match === null) return undefined;
   const [, namespace = "", resource = "", name = "", verb = ""] = match;
   return { namespace, resource, name, verb };

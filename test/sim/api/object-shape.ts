@@ -27,46 +27,38 @@ export function conflictWith(object: StoredObject, body: Json, { plural }: Resou
   return undefined;
 }
 
+/** What of an object's metadata no write changes. */
+const IDENTITY = [
+  "uid",
+  "creationTimestamp",
+  "generation",
+  "resourceVersion",
+  "name",
+  "namespace",
+  "deletionTimestamp",
+  "deletionGracePeriodSeconds",
+] as const;
+
 /** A write touches the status or the rest, never both, where the kind keeps them apart; identity it never touches. */
 export function onlyItsPart(
   old: StoredObject,
   wanted: JsonObject,
   { resource, subresource }: Target,
 ): JsonObject {
-  const {
-    uid,
-    creationTimestamp,
-    generation,
-    resourceVersion,
-    name,
-    namespace,
-    deletionTimestamp,
-    deletionGracePeriodSeconds,
-  } = old.metadata;
-  const identity = definedOnly({
-    uid,
-    creationTimestamp,
-    generation,
-    resourceVersion,
-    name,
-    namespace,
-    deletionTimestamp,
-    deletionGracePeriodSeconds,
-  });
   const identified = { apiVersion: old.apiVersion, kind: old.kind };
   if (subresource === "status") {
     const { status } = wanted;
     const { status: _, ...rest } = old;
     return status === undefined ? rest : { ...rest, status };
   }
-  const metadata = { ...objectIn(wanted, "metadata"), ...identity };
+  const metadata: Record<string, Json> = { ...objectIn(wanted, "metadata") };
+  for (const member of IDENTITY) {
+    const value = old.metadata[member];
+    if (value !== undefined) metadata[member] = value;
+  }
   if (!resource.statusSubresource) return { ...wanted, ...identified, metadata };
   const { status: _, ...rest } = wanted;
   return { ...rest, ...identified, metadata, ...("status" in old ? { status: old["status"] } : {}) };
-}
-
-function definedOnly(members: Readonly<Record<string, Json | undefined>>): JsonObject {
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as JsonObject;
 }
 
 /** As every pod begins. */

@@ -1,6 +1,6 @@
 // Server-side apply as far as we use it: who applied which field; what a manager leaves out next time goes, unless
 // another holds it too; lists are atomic or keyed. Managers that merely update take fields over by changing them.
-import { isDeepStrictEqual } from "node:util";
+import { samePlain } from "../../../lab/plain-data.ts";
 import { KINDS } from "../../../src/api/generate.ts";
 import { customResourceDefinition } from "../../../src/api/crd.ts";
 import { isObject, type Json, type JsonObject } from "./json.ts";
@@ -62,6 +62,38 @@ function leavesOf(kind: string, value: Json): Map<string, Json> {
   return leaves;
 }
 
+/** What stands at the path of a leaf; undefined where nothing does. */
+function valueAt(kind: string, object: JsonObject, path: string): Json | undefined {
+  let value: Json | undefined = object;
+  let schemaPath = "";
+  for (const step of stepsOf(path)) {
+    if (step.startsWith("[")) {
+      const keys = keysFor(kind, schemaPath);
+      if (!Array.isArray(value) || keys === undefined) return undefined;
+      value = (value as readonly Json[]).find((item) => `[${itemKey(item, keys)}]` === step);
+    } else {
+      if (!isObject(value)) return undefined;
+      value = value[step];
+      schemaPath = schemaPath === "" ? step : `${schemaPath}.${step}`;
+    }
+  }
+  return value;
+}
+
+const split = new Map<string, readonly string[]>();
+const MAX_SPLIT = 20_000;
+
+/** Paths are asked for again and again. */
+function stepsOf(path: string): readonly string[] {
+  let steps = split.get(path);
+  if (steps === undefined) {
+    if (split.size >= MAX_SPLIT) split.clear();
+    steps = path.split("\n").slice(1);
+    split.set(path, steps);
+  }
+  return steps;
+}
+
 /** Identity is no field that anybody owns. */
 function ownable(patch: JsonObject): JsonObject {
   const { apiVersion: _version, kind: _kind, metadata, ...rest } = patch;
@@ -87,12 +119,11 @@ export function apply(
   const { kind } = entry.object;
   const wanted = ownable(patch);
   const leaves = leavesOf(kind, wanted);
-  const standing = leavesOf(kind, entry.object);
   const applied = new Map<string, ReadonlySet<string>>();
   for (const [other, fields] of entry.applied) {
     if (other === manager) continue;
     const contested = [...fields].filter(
-      (path) => leaves.has(path) && !isDeepStrictEqual(leaves.get(path), standing.get(path)),
+      (path) => leaves.has(path) && !samePlain(leaves.get(path), valueAt(kind, entry.object, path)),
     );
     if (contested.length > 0 && !force) return { conflictsWith: other };
     applied.set(other, new Set([...fields].filter((path) => !contested.includes(path))));
@@ -104,13 +135,13 @@ export function apply(
   let value: Json = entry.object;
   const isKey = (path: string) => /\]\n[^\n]+$/.test(path) && isItemKey(kind, path);
   const ordered = [...dropped.filter((path) => !isKey(path)), ...dropped.filter(isKey)];
-  for (const path of ordered) value = without(kind, value, path.split("\n").slice(1), "") ?? {};
+  for (const path of ordered) value = without(kind, value, stepsOf(path), "") ?? {};
   return { value: merged(kind, value, wanted, "") as JsonObject, applied };
 }
 
 /** Whether a leaf is part of the key of its list item. */
 function isItemKey(kind: string, path: string): boolean {
-  const steps = path.split("\n").slice(1);
+  const steps = stepsOf(path);
   const schemaPath = steps
     .slice(0, -1)
     .filter((step) => !step.startsWith("["))
@@ -122,12 +153,22 @@ function isItemKey(kind: string, path: string): boolean {
 export function afterUpdate(before: Entry, after: JsonObject): Entry["applied"] {
   if (before.applied.size === 0) return before.applied;
   const { kind } = before.object;
-  const old = leavesOf(kind, before.object);
-  const now = leavesOf(kind, after);
+  const isKept = (path: string) => samePlain(valueAt(kind, before.object, path), valueAt(kind, after, path));
   const kept = new Map<string, ReadonlySet<string>>();
-  for (const [manager, fields] of before.applied)
-    kept.set(manager, new Set([...fields].filter((path) => isDeepStrictEqual(old.get(path), now.get(path)))));
+  for (const [manager, fields] of before.applied) kept.set(manager, new Set([...fields].filter(isKept)));
   return kept;
+}
+
+/** Whether the same managers hold the same fields. */
+export function sameApplied(one: Entry["applied"], other: Entry["applied"]): boolean {
+  if (one === other) return true;
+  if (one.size !== other.size) return false;
+  for (const [manager, fields] of one) {
+    const others = other.get(manager);
+    if (others === undefined || others.size !== fields.size) return false;
+    for (const path of fields) if (!others.has(path)) return false;
+  }
+  return true;
 }
 
 /** The fields of an object that an apply made. */

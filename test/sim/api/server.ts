@@ -1,6 +1,6 @@
 // The simulated API server: what a request does to the store and what it answers. Knows no networks, delays or faults;
 // those are the connections'.
-import { isDeepStrictEqual } from "node:util";
+import { samePlain } from "../../../lab/plain-data.ts";
 import type { ApiRequest } from "../../../src/kube/transport.ts";
 import type { Chance } from "../world/random.ts";
 import { isReviewed, reviewed, type VirtApiPorts } from "./admission.ts";
@@ -8,7 +8,7 @@ import { deleted } from "./deletion.ts";
 import { conflictWith, onlyItsPart, otherUID, secondsOf, withData, withPodDefaults } from "./object-shape.ts";
 import { frozen, type Json, jsonPatched, type JsonObject, mergePatched, objectIn, textOf } from "./json.ts";
 import { type Resource, resourceNamed, type Target, targetOf } from "./resources.ts";
-import { afterUpdate, apply, firstApplied } from "./server-side-apply.ts";
+import { afterUpdate, apply, firstApplied, sameApplied } from "./server-side-apply.ts";
 import { performVerb, verbOf } from "./kubevirt-verbs.ts";
 import { listed } from "./listing.ts";
 import { Store } from "./store.ts";
@@ -284,12 +284,12 @@ export class SimApiServer {
     const { target, entry, next, applied, user } = parts;
     const { resource } = target;
     const { object } = entry;
-    if (isDeepStrictEqual(next, object)) {
-      if (!isDeepStrictEqual(applied, entry.applied))
+    if (samePlain(next, object)) {
+      if (!sameApplied(applied, entry.applied))
         return { status: 200, body: this.store.put(resource, next, { applied, by: user }) };
       return { status: 200, body: object };
     }
-    const isSpecChanged = !isDeepStrictEqual(next["spec"], object["spec"]);
+    const isSpecChanged = !samePlain(next["spec"], object["spec"]);
     const generation = Number(object.metadata["generation"] ?? 1) + (isSpecChanged ? 1 : 0);
     const value = { ...next, metadata: { ...objectIn(next, "metadata"), generation } };
     const stored = this.store.put(resource, value, { applied, by: user });

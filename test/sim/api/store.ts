@@ -12,6 +12,8 @@ export interface Change {
   readonly type: "ADDED" | "MODIFIED" | "DELETED";
   readonly object: StoredObject;
   readonly before: StoredObject | undefined;
+  /** As a watch without a selector tells it. */
+  readonly line: JsonObject;
   /** Who caused it, as user name. */
   readonly by: string;
 }
@@ -21,6 +23,8 @@ const MAX_HISTORY = 500;
 
 class Collection {
   readonly entries = new Map<string, Entry>();
+  /** Its objects by key; undefined since something changed. */
+  sorted: readonly StoredObject[] | undefined;
   readonly history: Change[] = [];
   readonly listeners = new Set<(change: Change) => void>();
   /** A watch from before this version is told 410. */
@@ -42,11 +46,15 @@ export class Store {
   }
 
   list(resource: Resource, namespace?: string): readonly StoredObject[] {
-    const all = [...this.#of(resource).entries.values()].map(({ object }) => object);
-    const here =
-      namespace === undefined ? all : all.filter(({ metadata }) => metadata["namespace"] === namespace);
+    const collection = this.#of(resource);
     // etcd lists by key.
-    return here.sort((one, other) => (keyOfObject(one) < keyOfObject(other) ? -1 : 1));
+    collection.sorted ??= Object.freeze(
+      [...collection.entries]
+        .sort(([one], [other]) => (one < other ? -1 : 1))
+        .map(([, { object }]) => object),
+    );
+    const all = collection.sorted;
+    return namespace === undefined ? all : all.filter(({ metadata }) => metadata["namespace"] === namespace);
   }
 
   put(resource: Resource, value: JsonObject, parts: Pick<Entry, "applied"> & { by: string }): StoredObject {
@@ -58,7 +66,8 @@ export class Store {
     const before = collection.entries.get(key)?.object;
     collection.entries.set(key, { object, applied: parts.applied });
     const type = before === undefined ? "ADDED" : "MODIFIED";
-    this.#record(collection, { version: this.#version, resource, type, object, before, by: parts.by });
+    const line = Object.freeze({ type, object });
+    this.#record(collection, { version: this.#version, resource, type, object, before, line, by: parts.by });
     return object;
   }
 
@@ -69,7 +78,8 @@ export class Store {
     const object = frozen({ ...standing, metadata }) as StoredObject;
     const before = collection.entries.get(keyOfObject(standing))?.object;
     collection.entries.delete(keyOfObject(standing));
-    this.#record(collection, { version: this.#version, resource, type: "DELETED", object, before, by });
+    const line = Object.freeze({ type: "DELETED", object } as const);
+    this.#record(collection, { version: this.#version, resource, type: "DELETED", object, before, line, by });
     return object;
   }
 
@@ -100,6 +110,7 @@ export class Store {
   }
 
   #record(collection: Collection, change: Change): void {
+    collection.sorted = undefined;
     collection.history.push(change);
     if (collection.history.length > MAX_HISTORY) {
       const dropped = collection.history.splice(0, MAX_HISTORY / 2);

@@ -1,6 +1,6 @@
 // What the API server checks and fills in for our own kinds: defaults and rules from the schemas, and the rules on
 // transitions, which the schemas can only say in CEL.
-import { isDeepStrictEqual } from "node:util";
+import { samePlain } from "../../../lab/plain-data.ts";
 import { KINDS } from "../../../src/api/generate.ts";
 import { isObject, type JsonObject, objectIn, textOf } from "./json.ts";
 import type { Resource } from "./resources.ts";
@@ -30,12 +30,12 @@ const PHASES = ["Pending", "Fencing", "Fenced", "Releasing", "Released", "Return
 const FINAL = ["Returned", "Aborted"];
 
 function ledgerProblem(before: JsonObject, after: JsonObject): string | undefined {
-  if (!isDeepStrictEqual(before["spec"], after["spec"])) return "spec is immutable";
+  if (!samePlain(before["spec"], after["spec"])) return "spec is immutable";
   if (!isObject(before["status"])) return undefined;
   if (!isObject(after["status"])) return "status must not be removed";
   const old = objectIn(before, "status");
   const now = objectIn(after, "status");
-  if (old["proof"] !== undefined && !isDeepStrictEqual(old["proof"], now["proof"]))
+  if (old["proof"] !== undefined && !samePlain(old["proof"], now["proof"]))
     return "status.proof is immutable once set";
   if (Number(now["epoch"]) < Number(old["epoch"])) return "status.epoch must not decrease";
   const from = textOf(old["phase"]);

@@ -95,9 +95,9 @@ export class SimWatch implements ApiStream {
   }
 
   /** As a watch with a selector sees it: what comes to match is added, what ceases to is deleted. */
-  #eventOf({ type, object, before }: Change): Json | undefined {
+  #eventOf({ type, object, before, line }: Change): Json | undefined {
     const matches = this.#matches;
-    if (matches === undefined) return { type, object };
+    if (matches === undefined) return line;
     const did = before !== undefined && matches(before);
     const does = type !== "DELETED" && matches(object);
     if (does) return { type: did ? "MODIFIED" : "ADDED", object };
