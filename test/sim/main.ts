@@ -1,16 +1,23 @@
 // `npm run sim`: tells histories from fresh seeds, or one seed again, and says what was found. Exit code 1 where a promise
 // was broken.
 import { execFileSync } from "node:child_process";
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { isWorker, serveCrew, tellAll, type Told } from "./history/crew.ts";
 import { FAILED_SEEDS, planOfSeed } from "./history/failed-seeds.ts";
-import { type HistoryOutcome, runHistory } from "./history/history.ts";
+import { runHistory } from "./history/history.ts";
 import { shrunk } from "./history/shrink.ts";
 
 const HELP = `npm run sim -- [--seeds N] [--from SEED] [--budget SECONDS]   fresh histories (default 100), beginning at a random seed
 npm run sim -- --seed N [--trace]                             one history again, as a story with --trace
 npm run sim -- --failed                                       every seed that ever failed
+  --jobs N           processes that tell histories (default: as many as there are processors)
+  --no-shrink        leave a failing history as long as it is
+  --stop-at-failure  begin no more histories after the first that fails
 `;
 const FRESH_SEEDS = 2 ** 31;
+const PROGRESS_EVERY = 500;
 
 const { values } = parseArgs({
   options: {
@@ -18,43 +25,83 @@ const { values } = parseArgs({
     seed: { type: "string" },
     from: { type: "string" },
     budget: { type: "string" },
+    jobs: { type: "string", default: String(availableParallelism()) },
     trace: { type: "boolean", default: false },
     failed: { type: "boolean", default: false },
     "no-shrink": { type: "boolean", default: false },
     "stop-at-failure": { type: "boolean", default: false },
+    worker: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
+
+/** What all histories of a run come to. */
+class Sum {
+  readonly #startedMs = performance.now();
+  readonly failed: Told[] = [];
+  histories = 0;
+  #virtualMs = 0;
+  #cpuMs = 0;
+  readonly #counts = { shots: 0, proofs: 0, failovers: 0, migrations: 0 };
+
+  get seconds(): number {
+    return (performance.now() - this.#startedMs) / 1_000;
+  }
+
+  add(told: Told): void {
+    this.histories += 1;
+    this.#virtualMs += told.virtualMs;
+    this.#cpuMs += told.cpuMs;
+    for (const member of ["shots", "proofs", "failovers", "migrations"] as const)
+      this.#counts[member] += told.counts[member];
+    if (told.violations.length > 0) this.failed.push(told);
+  }
+
+  toString(): string {
+    const { seconds, histories } = this;
+    const hours = this.#virtualMs / 3_600_000;
+    const { shots, proofs, failovers, migrations } = this.#counts;
+    return (
+      `${histories} histories, ${this.failed.length} failed; ${hours.toFixed(1)} virtual hours in ${seconds.toFixed(1)} s: ` +
+      `${(histories / seconds).toFixed(1)} histories/s, ${((hours * 3_600) / seconds).toFixed(0)} virtual hours/h, ` +
+      `${(this.#cpuMs / histories).toFixed(0)} ms of processor time each; ` +
+      `${shots} shots, ${proofs} proofs, ${failovers} VMs released, ${migrations} migrations`
+    );
+  }
+}
 
 async function main(): Promise<void> {
   if (values.help) return void process.stdout.write(HELP);
   // Thousands of errors are values here; their stacks would be a tenth of the time.
   if (!values.trace) Error.stackTraceLimit = 0;
-  const startedMs = performance.now();
-  const budgetMs = values.budget === undefined ? Number.POSITIVE_INFINITY : Number(values.budget) * 1_000;
-  const sum = { histories: 0, failed: 0, virtualMs: 0, shots: 0, proofs: 0, failovers: 0, migrations: 0 };
-  for (const seed of seeds()) {
-    if (performance.now() - startedMs > budgetMs) break;
-    const outcome = await runHistory(planOfSeed(seed), seed, { tells: values.trace });
-    sum.histories += 1;
-    sum.virtualMs += outcome.virtualMs;
-    for (const member of ["shots", "proofs", "failovers", "migrations"] as const)
-      sum[member] += outcome.counts[member];
-    for (const line of outcome.story) console.log(line);
-    if (values.seed !== undefined) console.log(`trace ${outcome.trace}`);
-    if (outcome.violations.length === 0) continue;
-    sum.failed += 1;
-    await report(seed, outcome);
-    if (values["stop-at-failure"]) break;
-  }
-  const seconds = (performance.now() - startedMs) / 1_000;
-  const hours = sum.virtualMs / 3_600_000;
-  console.log(
-    `${sum.histories} histories, ${sum.failed} failed; ${hours.toFixed(1)} virtual hours in ${seconds.toFixed(1)} s: ` +
-      `${(sum.histories / seconds).toFixed(1)} histories/s, ${((hours * 3_600) / seconds).toFixed(0)} virtual seconds/s; ` +
-      `${sum.shots} shots, ${sum.proofs} proofs, ${sum.failovers} VMs released, ${sum.migrations} migrations`,
-  );
-  process.exitCode = sum.failed > 0 ? 1 : 0;
+  if (isWorker()) return serveCrew();
+  if (values.trace) return tellOne(Number(values.seed));
+  const budgetS = Number(values.budget ?? Number.POSITIVE_INFINITY);
+  const sum = new Sum();
+  await tellAll({
+    program: fileURLToPath(import.meta.url),
+    workers: Number(values.jobs),
+    seeds: seeds(),
+    onTold: (told) => {
+      sum.add(told);
+      if (told.violations.length > 0) report(told);
+      if (sum.histories % PROGRESS_EVERY === 0) console.error(sum.toString());
+      if (values.seed !== undefined) console.log(`trace ${told.trace}`);
+      const isOver = sum.seconds > budgetS || (values["stop-at-failure"] && sum.failed.length > 0);
+      return !isOver;
+    },
+  });
+  if (!values["no-shrink"]) for (const told of sum.failed) await shrink(told);
+  console.log(sum.toString());
+  process.exitCode = sum.failed.length > 0 ? 1 : 0;
+}
+
+async function tellOne(seed: number): Promise<void> {
+  const { story, trace, violations } = await runHistory(planOfSeed(seed), seed, { tells: true });
+  for (const line of story) console.log(line);
+  console.log(`trace ${trace}`);
+  report({ seed, violations });
+  process.exitCode = violations.length > 0 ? 1 : 0;
 }
 
 function* seeds(): Generator<number> {
@@ -67,14 +114,18 @@ function* seeds(): Generator<number> {
   for (let seed = from; seed < from + count; seed += 1) yield seed;
 }
 
-async function report(seed: number, { violations }: HistoryOutcome): Promise<void> {
+function report({ seed, violations }: Pick<Told, "seed" | "violations">): void {
+  if (violations.length === 0) return;
   console.log(`FAILED seed ${seed} at commit ${commit()}: npm run sim -- --seed ${seed} --trace`);
   for (const { check, atMs, message } of violations)
     console.log(`  ${check}, at ${(atMs / 1_000).toFixed(3)} s: ${message}`);
+}
+
+async function shrink({ seed, violations }: Told): Promise<void> {
   const check = violations[0]?.check;
-  if (check === undefined || values["no-shrink"]) return;
+  if (check === undefined) return;
   const { plan, runs } = await shrunk(planOfSeed(seed), seed, check);
-  console.log(`  shrunk in ${runs} runs to: ${JSON.stringify(plan)}`);
+  console.log(`seed ${seed} shrunk in ${runs} runs to: ${JSON.stringify(plan)}`);
 }
 
 function commit(): string {

@@ -76,8 +76,9 @@ async function tried(mutation: Mutation, outfile: string): Promise<Verdict> {
     .find((one) => /^ {2}\S/.test(one))
     ?.trim();
   const crash = /^\w*Error.*$/m.exec(output)?.[0];
-  const [, histories = "1"] = /^(\d+) histories/m.exec(output) ?? [];
-  return { histories: Number(histories), noticed: (line ?? crash)?.slice(0, MAX_NOTICE_CHARS) };
+  const failed = [...output.matchAll(/^FAILED seed (\d+)/gm)].map(([, seed]) => Number(seed));
+  const last = failed.length === 0 ? Number(values.seeds) : Math.min(...failed) - Number(values.from) + 1;
+  return { histories: crash === undefined ? last : 1, noticed: (line ?? crash)?.slice(0, MAX_NOTICE_CHARS) };
 }
 
 const MAX_NOTICE_CHARS = 160;

@@ -24,12 +24,17 @@ export class Story {
 
   tell(line: string): void {
     this.#mix(line);
+    this.#say(line);
+  }
+
+  /** For people alone: the digest is the same whether anybody listens or not. */
+  #say(line: string): void {
     if (!this.#tells || this.lines.length >= MAX_LINES) return;
     this.lines.push(`${(this.#world.time.nowMs / 1_000).toFixed(3).padStart(9)} s  ${line}`);
   }
 
   log(replica: string, message: string, fields: object): void {
-    if (this.#tells) this.tell(`    ${replica}: ${message} ${JSON.stringify(fields).slice(0, 400)}`);
+    if (this.#tells) this.#say(`    ${replica}: ${message} ${JSON.stringify(fields).slice(0, 400)}`);
   }
 
   #changed({ version, type, object, before, by }: Change): void {
@@ -38,9 +43,9 @@ export class Story {
     if (!this.#tells) return;
     const line = tellingLine(object, before);
     if (type === "DELETED" && (kind === "Pod" || kind.startsWith("VirtualMachine")))
-      this.tell(`  ${kind} ${metadata.name} is gone (${by})`);
+      this.#say(`  ${kind} ${metadata.name} is gone (${by})`);
     else if (line !== undefined && line !== (before && tellingLine(before, undefined)))
-      this.tell(`  ${line} (${by})`);
+      this.#say(`  ${line} (${by})`);
   }
 
   #mix(text: string): void {
