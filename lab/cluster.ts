@@ -4,6 +4,8 @@ import { ClusterView } from "./cluster/cluster-view.ts";
 import { vmManifest, type VmRequest } from "./cluster/vm-manifest.ts";
 import { DEFAULT_WAIT_MS, waitFor } from "./cluster/wait-for.ts";
 import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from "./control-plane/start.ts";
+import { loopbackAddress } from "./guests/guest-address.ts";
+import { GuestServices, type GuestServicesOptions } from "./guests/guest-services.ts";
 import { createIfAbsent, expectOk } from "./kubevirt/calls.ts";
 import type { KubeVirtConfiguration } from "./kubevirt/installation.ts";
 import { type KubeVirt, startKubeVirt } from "./kubevirt/start.ts";
@@ -13,6 +15,7 @@ import type { NodeProfile } from "./nodes/node-profile.ts";
 import type { Vmi } from "./nodes/vmi.ts";
 import { Oracle } from "./oracle/oracle.ts";
 import { watchUnsafeWrites } from "./oracle/unsafe-writes.ts";
+import { everyWitness } from "./oracle/witness.ts";
 import { ATTACHER_DELAYS, startAttacher } from "./storage/attacher.ts";
 import { ATTACHER_IDENTITY, CSI_DRIVER, installCsiDriver } from "./storage/csi-driver.ts";
 import { createDisk } from "./storage/volumes.ts";
@@ -23,6 +26,8 @@ export interface ClusterOptions {
   readonly delays?: Partial<NodeDelays>;
   readonly kubevirtConfiguration?: KubeVirtConfiguration;
   readonly controlPlane?: ControlPlaneOptions;
+  /** Guests answer UDP, TCP and HTTP at the addresses their VMIs show, while they run. Needs Linux, and sockets. */
+  readonly guestServices?: GuestServicesOptions;
   readonly onProgress?: (message: string) => void;
 }
 
@@ -78,7 +83,9 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const view = new ClusterView(admin);
     closers.push(() => view.stop());
     progress("nodes");
-    const fleet = startFleet(controlPlane, oracle, options);
+    const guests = options.guestServices && new GuestServices(options.guestServices);
+    closers.push(() => guests?.close());
+    const fleet = startFleet(controlPlane, { oracle, guests }, options);
     closers.push(() => fleet.close());
     await waitForNodes(fleet, view);
     return { controlPlane, kubevirt, fleet, oracle, view, ...operations(controlPlane, view), stop };
@@ -88,12 +95,17 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   }
 }
 
-function startFleet(controlPlane: ControlPlane, oracle: Oracle, options: ClusterOptions): Fleet {
+function startFleet(
+  controlPlane: ControlPlane,
+  { oracle, guests }: { readonly oracle: Oracle; readonly guests: GuestServices | undefined },
+  options: ClusterOptions,
+): Fleet {
   const fleet = new Fleet({
     connect: (identity, userAgent) =>
       createHttpTransport(controlPlane.kubeConfigFor(identity), { userAgent }),
     kubeletVersion: controlPlane.version,
-    witness: oracle,
+    witness: guests === undefined ? oracle : everyWitness(oracle, guests),
+    ...(guests === undefined ? {} : { guestAddress: loopbackAddress }),
     csiDrivers: [CSI_DRIVER],
     ...(options.delays ? { delays: options.delays } : {}),
   });

@@ -1,6 +1,7 @@
 // All simulated nodes of one cluster, and the network between them.
 import type { ApiTransport } from "../../src/kube/transport.ts";
 import type { Identity } from "../control-plane/start.ts";
+import type { GuestAddress } from "../guests/guest-address.ts";
 import { SERVICE_ACCOUNT_GROUPS, SERVICE_ACCOUNTS, serviceAccountUser } from "../kubevirt/names.ts";
 import type { GuestWitness } from "../oracle/witness.ts";
 import { MEASURED_DELAYS, type NodeDelays } from "./delays.ts";
@@ -15,6 +16,8 @@ export interface FleetOptions {
   readonly witness: GuestWitness;
   readonly delays?: Partial<NodeDelays>;
   readonly csiDrivers?: readonly string[];
+  /** Where a guest is to be found on the pod network; its pod's own address unless said. */
+  readonly guestAddress?: GuestAddress;
 }
 
 /** Without the extra that binds it to a node: a client certificate cannot carry one. */
@@ -48,7 +51,7 @@ export class Fleet {
 
   /** Adds a node, powered on and booted at once. Unsaid members of `profile` are those of a node of ordinary size. */
   add(profile: Partial<Omit<NodeProfile, "index">> = {}): SimulatedNode {
-    const { connect, kubeletVersion, witness, csiDrivers = [] } = this.#options;
+    const { connect, kubeletVersion, witness, csiDrivers = [], guestAddress } = this.#options;
     const whole = { ...defaultProfile(this.#nextIndex, kubeletVersion), ...profile };
     if (this.#nodes.has(whole.name)) throw new Error(`the fleet has a node ${whole.name} already`);
     this.#nextIndex += 1;
@@ -58,6 +61,7 @@ export class Fleet {
       delays: this.#delays,
       witness,
       csiDrivers,
+      ...(guestAddress === undefined ? {} : { guestAddress }),
       peers: {
         waitingLauncher: (nodeName, vmiUid) => this.#nodes.get(nodeName)?.waitingLauncher(vmiUid),
       },

@@ -1,6 +1,7 @@
 // One simulated node with its failures: power, hang, partition, dead kubelet, dead virt-handler.
 import type { ApiTransport } from "../../src/kube/transport.ts";
 import type { PowerSwitch } from "../bmc/power-switch.ts";
+import type { GuestAddress } from "../guests/guest-address.ts";
 import type { GuestExecution, GuestWitness } from "../oracle/witness.ts";
 import type { NodeDelays } from "./delays.ts";
 import { startKubelet } from "./kubelet.ts";
@@ -24,6 +25,7 @@ export interface SimulatedNodeOptions {
   readonly kubeletTransport: ApiTransport;
   readonly handlerTransport: ApiTransport;
   readonly csiDrivers: readonly string[];
+  readonly guestAddress?: GuestAddress;
 }
 
 interface Boot {
@@ -149,7 +151,7 @@ export class SimulatedNode {
 
   #powerOn(bootMs: number): void {
     if (this.#boot) return;
-    const { profile, delays, witness, peers } = this.#options;
+    const { profile, delays, witness, peers, guestAddress } = this.#options;
     const machine = new Machine({
       profile,
       delays,
@@ -162,6 +164,7 @@ export class SimulatedNode {
           life,
           runtime,
           door: new NodeLink(this.#handlerCable, life),
+          ...(guestAddress === undefined ? {} : { guestAddress }),
         }),
     });
     const boot: Boot = { machine, booted: false, kubelet: undefined };

@@ -1,4 +1,5 @@
 // One virt-handler process: turns VMIs handed to this node into guests, and reports guests back. Works from watches, for it may not GET a VMI.
+import type { GuestAddress } from "../guests/guest-address.ts";
 import type { ContainerRuntime } from "./container-runtime.ts";
 import type { NodeDelays } from "./delays.ts";
 import { keepHeartbeat, labelUnschedulable } from "./heartbeat.ts";
@@ -35,6 +36,7 @@ export interface VirtHandlerOptions {
   readonly life: Lifeline;
   readonly delays: NodeDelays;
   readonly runtime: ContainerRuntime;
+  readonly guestAddress?: GuestAddress;
 }
 
 /** How often virt-launcher looks whether its QEMU still lives. */
@@ -218,7 +220,9 @@ export class VirtHandler {
   }
 
   #podIP(launcher: Launcher): string | undefined {
-    return this.#options.runtime.get(launcher.place.execution.podUid)?.podIP;
+    const { runtime, guestAddress } = this.#options;
+    const { execution } = launcher.place;
+    return guestAddress?.(execution) ?? runtime.get(execution.podUid)?.podIP;
   }
 
   /** Writes the whole VMI, since it has no status subresource. A conflict or failure brings the key back. */

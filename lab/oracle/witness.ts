@@ -27,3 +27,15 @@ export interface GuestWitness {
   /** End of a live migration: the source pauses and the target runs, in one instant. */
   handedOver(from: GuestExecution, to: GuestExecution): void;
 }
+
+/** One witness that tells several, in this order. */
+export function everyWitness(...all: readonly GuestWitness[]): GuestWitness {
+  return {
+    started: (guest) => all.forEach((one) => one.started(guest)),
+    up: (guest) => all.forEach((one) => one.up(guest)),
+    stopped: (guest, end) => all.forEach((one) => one.stopped(guest, end)),
+    froze: (guest) => all.forEach((one) => one.froze(guest)),
+    thawed: (guest) => all.forEach((one) => one.thawed(guest)),
+    handedOver: (from, to) => all.forEach((one) => one.handedOver(from, to)),
+  };
+}
