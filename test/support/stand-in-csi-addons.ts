@@ -13,6 +13,7 @@ const FENCES = `/apis/${API_VERSION}/networkfences`;
 const NODES = `/apis/${API_VERSION}/namespaces/default/csiaddonsnodes`;
 const MERGE = "application/merge-patch+json";
 const POLL_MS = 100;
+const DRIVER = "rbd.csi.ceph.com";
 
 export interface StandingFence {
   readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> };
@@ -55,10 +56,30 @@ export class StandInCsiAddons {
     await this.#loop;
   }
 
+  /** A class by which nodes can be fenced; storages that know none need no such kind. */
+  async makeClass(name: string): Promise<void> {
+    const kind = {
+      group: GROUP,
+      kind: "NetworkFenceClass",
+      plural: "networkfenceclasses",
+      scope: "Cluster",
+    } as const;
+    await apply(this.#admin, openCrd(kind));
+    await waitFor(`NetworkFenceClass ${name} is made`, async (saw) => {
+      const made = await this.#admin.request({
+        method: "POST",
+        path: `/apis/${API_VERSION}/networkfenceclasses`,
+        body: { apiVersion: API_VERSION, kind: kind.kind, metadata: { name }, spec: { provisioner: DRIVER } },
+      });
+      saw(made);
+      return made.ok || undefined;
+    });
+  }
+
   /** The driver on that node tells its client's address. */
   async tellClient(node: string, className: string, cidr: string): Promise<void> {
     const metadata = { name: `${node}-rbd` };
-    const spec = { driver: { name: "rbd.csi.ceph.com", nodeID: node, endpoint: "unix:///tmp/none" } };
+    const spec = { driver: { name: DRIVER, nodeID: node, endpoint: "unix:///tmp/none" } };
     await this.#admin.request({
       method: "POST",
       path: NODES,

@@ -22,8 +22,6 @@ const TAINTS = [
 const POLL_MS = 100;
 const MERGE = "application/merge-patch+json";
 
-const collection = `/apis/${REMEDIATION_API_VERSION}/namespaces/${REMEDIATOR_NAMESPACE}/fenceagentsremediations`;
-
 export interface StandingRemediation {
   readonly metadata: {
     readonly name: string;
@@ -47,11 +45,15 @@ export class StandInRemediator {
   /** UIDs of the remediations whose node it has fenced, in order. */
   readonly fenced: string[] = [];
   readonly #admin: ApiTransport;
+  readonly #namespace: string;
+  readonly #collection: string;
   #stopped = false;
   #loop: Promise<void> = Promise.resolve();
 
-  constructor(admin: ApiTransport) {
+  constructor(admin: ApiTransport, namespace: string = REMEDIATOR_NAMESPACE) {
     this.#admin = admin;
+    this.#namespace = namespace;
+    this.#collection = `/apis/${REMEDIATION_API_VERSION}/namespaces/${namespace}/fenceagentsremediations`;
   }
 
   /** Installs kinds, rights for whoever drives it, and one template, and starts the controller. */
@@ -59,14 +61,14 @@ export class StandInRemediator {
     for (const [kind, plural] of KINDS)
       await apply(this.#admin, openCrd({ group: GROUP, kind, plural, scope: "Namespaced" }));
     await apply(this.#admin, driverRole() as never);
-    const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: REMEDIATOR_NAMESPACE } };
+    const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: this.#namespace } };
     await apply(this.#admin, namespace);
     await waitFor("the remediator's kinds are served", async () => {
-      return (await this.#admin.request({ method: "GET", path: collection })).ok || undefined;
+      return (await this.#admin.request({ method: "GET", path: this.#collection })).ok || undefined;
     });
     await this.#admin.request({
       method: "POST",
-      path: collection.replace(/s$/, "templates"),
+      path: this.#collection.replace(/s$/, "templates"),
       body: {
         apiVersion: REMEDIATION_API_VERSION,
         kind: "FenceAgentsRemediationTemplate",
@@ -88,7 +90,7 @@ export class StandInRemediator {
   async remediations(): Promise<readonly StandingRemediation[]> {
     const read = await this.#admin.request<{ readonly items: readonly StandingRemediation[] }>({
       method: "GET",
-      path: collection,
+      path: this.#collection,
     });
     return read.ok ? read.value.items : [];
   }
@@ -97,7 +99,7 @@ export class StandInRemediator {
   async makeAsHealthCheck(node: string, templateName: string): Promise<void> {
     await this.#admin.request({
       method: "POST",
-      path: collection,
+      path: this.#collection,
       body: {
         apiVersion: REMEDIATION_API_VERSION,
         kind: "FenceAgentsRemediation",
@@ -124,7 +126,7 @@ export class StandInRemediator {
   async #reconcile({ metadata, status }: StandingRemediation): Promise<void> {
     const { name, uid, annotations = {}, finalizers = [], deletionTimestamp } = metadata;
     const node = annotations["remediation.medik8s.io/node-name"] ?? name;
-    const path = `${collection}/${name}`;
+    const path = `${this.#collection}/${name}`;
     const is = (type: string, value: string): boolean =>
       status?.conditions?.some((one) => one.type === type && one.status === value) === true;
     if (deletionTimestamp !== undefined) {
