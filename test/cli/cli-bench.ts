@@ -21,6 +21,8 @@ interface Bench {
   readonly terminal?: boolean;
   readonly environment?: Readonly<Record<string, string>>;
   readonly files?: Readonly<Record<string, string>>;
+  /** What happens while the command waits between two looks; without it whoever waits is interrupted. */
+  readonly meanwhile?: ((interrupt: () => void, intervalMs: number) => void) | undefined;
 }
 
 /** Runs `kubectl holdfast <line>`. */
@@ -30,7 +32,6 @@ export async function run(argv: readonly string[], bench: Bench = {}): Promise<R
   const questions: string[] = [];
   const answers = [...(bench.answers ?? [])];
   const written = new Map<string, string>();
-  // Whoever waits is interrupted: the second look of --watch is never taken.
   const interruption = new AbortController();
   const { transport, files = {} } = bench;
   const world: CliWorld = {
@@ -45,7 +46,11 @@ export async function run(argv: readonly string[], bench: Bench = {}): Promise<R
       questions.push(question);
       return answers.shift();
     },
-    pause: async () => interruption.abort(),
+    pause: async (intervalMs) => {
+      const interrupt = () => interruption.abort();
+      if (bench.meanwhile === undefined) interrupt();
+      else bench.meanwhile(interrupt, intervalMs);
+    },
     connect: () =>
       transport === undefined
         ? { ok: false, message: "no kubeconfig in this test" }

@@ -1,5 +1,7 @@
 // status and explain, on a dump read through the operator's own readers and rules.
 import { describe, expect, it } from "vitest";
+import { DumpServer } from "../../src/cli/dump-server.ts";
+import type { ApiOutcome, ApiRequest } from "../../src/kube/transport.ts";
 import { run } from "./cli-bench.ts";
 import { Dump, shop } from "./dump.ts";
 
@@ -12,6 +14,24 @@ const PROTECTED = {
 
 function condition(type: string, status: string, reason: string, message: string) {
   return { type, status, reason, message, lastTransitionTime: "2026-11-22T11:00:00Z" };
+}
+
+/** Shows another world at each look. */
+class Looks extends DumpServer {
+  look = 0;
+  readonly #worlds: readonly (DumpServer | undefined)[];
+
+  constructor(worlds: readonly (DumpServer | undefined)[]) {
+    super([]);
+    this.#worlds = worlds;
+  }
+
+  override async request<T>(request: ApiRequest): Promise<ApiOutcome<T>> {
+    const world = this.#worlds[this.look];
+    return (
+      world?.request<T>(request) ?? { ok: false, kind: "timeout", status: undefined, message: "no answer" }
+    );
+  }
 }
 
 function well(): Dump {
@@ -90,6 +110,56 @@ describe("status", () => {
     const { code, err } = await run(["status"], { transport });
     expect(err).toContain("cannot list /api/v1/nodes: nodes is forbidden");
     expect(code).toBe(1);
+  });
+});
+
+describe("status --watch", () => {
+  const calm = () => well().server();
+  const lost = () => well().node("node-3", { silentMs: 45_000, ready: "Unknown" }).server();
+
+  /** Watches through these worlds, one at each look; where there is none the server does not answer. */
+  async function watched(worlds: readonly (DumpServer | undefined)[], ...flags: readonly string[]) {
+    const transport = new Looks(worlds);
+    const intervals: number[] = [];
+    const ran = await run(["status", "--watch", ...flags], {
+      transport,
+      terminal: true,
+      meanwhile: (interrupt, intervalMs) => {
+        intervals.push(intervalMs);
+        transport.look += 1;
+        if (transport.look === worlds.length) interrupt();
+      },
+    });
+    return { ...ran, intervals };
+  }
+
+  it("shows it again when it has changed, and only then, and ends with the last word", async () => {
+    const { out, code, intervals } = await watched([calm(), calm(), lost(), lost()], "--interval=2s");
+    expect(out.match(/Operator/g)).toHaveLength(2);
+    expect(out.indexOf("Every promise holds")).toBeLessThan(out.indexOf("node-3"));
+    expect(code).toBe(3);
+    expect(intervals).toEqual([2_000, 2_000, 2_000, 2_000]);
+  });
+
+  it("says that the API server does not answer, and goes on when it does", async () => {
+    const { out, code } = await watched([calm(), undefined, calm()], "--interval=2s");
+    expect(out).toContain("error:");
+    expect(out.lastIndexOf("Every promise holds")).toBeGreaterThan(out.indexOf("error:"));
+    expect(code).toBe(0);
+  });
+
+  it("clears a terminal before each picture, looks every five seconds, and prints JSON line by line", async () => {
+    const clear = "\u001b[H\u001b[2J";
+    const seen = await watched([calm(), lost()]);
+    expect(seen.out.split(clear)).toHaveLength(3);
+    expect(seen.intervals).toEqual([5_000, 5_000]);
+    const json = await watched([calm(), lost()], "-o", "json");
+    expect(json.out).not.toContain(clear);
+    const lines = json.out
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { attention: boolean });
+    expect(lines.map(({ attention }) => attention)).toEqual([false, true]);
   });
 });
 
