@@ -1,7 +1,7 @@
 // The chart with the real helm: what it renders is what deploy/ says, nonsense is refused, and install, upgrade, rollback and
 // uninstall on a real API server lose no promise.
 import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { promisify } from "node:util";
@@ -218,6 +218,25 @@ describe.skipIf(!found)("the chart", () => {
       expect(await get("deployment", "holdfast", "-n", NAMESPACE, "-o", shape)).toMatch(/^2 (\[\])?$/);
       expect(await get("lease", "holdfast", "-n", NAMESPACE, "-o", lease)).toBe(leaseBefore);
       expect(await get("havm", "-o", "name")).toContain(promise);
+    });
+
+    test("an upgrade brings new schemas, and every promise is still the same object", async () => {
+      const newer = join(scratch, "newer");
+      cpSync(join(ROOT, CHART), newer, { recursive: true });
+      const crd = join(newer, "files/crds/holdfast.dev_havirtualmachines.yaml");
+      const text = readFileSync(crd, "utf8");
+      const changed = text.replace("shortNames:\n", "shortNames:\n      - newest\n");
+      expect(changed).not.toBe(text);
+      writeFileSync(crd, changed);
+      const uid = ["havm", "shop-db", "-o", "jsonpath={.metadata.uid}"] as const;
+      const before = await get(...uid);
+      await helm("upgrade", "holdfast", newer, "-n", NAMESPACE);
+      const names = "jsonpath={.spec.names.shortNames}";
+      expect(await get("crd", "havirtualmachines.holdfast.dev", "-o", names)).toContain("newest");
+      expect(await get(...uid)).toBe(before);
+      await helm("rollback", "holdfast", "--namespace", NAMESPACE);
+      expect(await get("crd", "havirtualmachines.holdfast.dev", "-o", names)).not.toContain("newest");
+      expect(await get(...uid)).toBe(before);
     });
 
     test("a second Holdfast in the cluster is refused", async () => {

@@ -59,6 +59,77 @@ test("the pods that the Deployment asks for meet the Pod Security level restrict
   expect(pods).toMatch(/pod\/holdfast-/);
 });
 
+test("the scheduler gives each replica a node and a zone of its own, before all others, and a drain takes one at a time", async () => {
+  // In this order, for the scheduler does not wait for the last.
+  const zones = { "worker-a1": "a", "worker-b1": "b", "worker-a2": "a" };
+  for (const [name, zone] of Object.entries(zones)) await paperNode(name, zone);
+  interface Pod {
+    readonly spec: {
+      readonly nodeName?: string;
+      readonly priority: number;
+      readonly containers: readonly Readonly<Record<string, unknown>>[];
+    };
+  }
+  const pods = await waitFor("both replicas have a node", async (saw) => {
+    const { stdout } = await run("get", "pods", "-n", "holdfast-system", "-o", "json");
+    const { items } = JSON.parse(stdout) as { readonly items: readonly Pod[] };
+    saw(items.map(({ spec }) => spec.nodeName));
+    return items.length === 2 && items.every(({ spec }) => spec.nodeName !== undefined) ? items : undefined;
+  });
+  const placed = pods.map(({ spec }) => zones[spec.nodeName as keyof typeof zones]);
+  expect(placed.toSorted()).toEqual(["a", "b"]);
+  for (const { spec } of pods) {
+    expect(spec.priority, "system-cluster-critical").toBe(2_000_000_000);
+    expect(spec.containers).toMatchObject([
+      {
+        livenessProbe: { httpGet: { path: "/healthz" } },
+        readinessProbe: { httpGet: { path: "/readyz" } },
+        resources: { requests: { cpu: "100m", memory: "192Mi" }, limits: { memory: "1Gi" } },
+      },
+    ]);
+  }
+  const budget = await waitFor("the budget counts the replicas", async (saw) => {
+    const fields = "jsonpath={.status.expectedPods} {.spec.maxUnavailable}";
+    const { stdout } = await run("get", "pdb", "holdfast", "-n", "holdfast-system", "-o", fields);
+    saw(stdout);
+    return stdout.startsWith("2 ") ? stdout : undefined;
+  });
+  expect(budget).toBe("2 1");
+  const { stdout: ports } = await run(
+    ...(["get", "networkpolicy", "holdfast", "-n", "holdfast-system", "-o"] as const),
+    "jsonpath={.spec.policyTypes} {.spec.ingress[*].ports[*].port}",
+  );
+  expect(ports).toBe('["Ingress"] http');
+
+  /** A node that nobody runs, which the scheduler takes for one. */
+  async function paperNode(name: string, zone: string): Promise<void> {
+    const labels = { "kubernetes.io/hostname": name, "topology.kubernetes.io/zone": zone };
+    const body = { apiVersion: "v1", kind: "Node", metadata: { name, labels } };
+    const made = await controlPlane().admin.request({ method: "POST", path: "/api/v1/nodes", body });
+    expect(made, name).toMatchObject({ ok: true });
+    const resources = { cpu: "8", memory: "16Gi", pods: "110" };
+    const status = {
+      capacity: resources,
+      allocatable: resources,
+      conditions: [{ type: "Ready", status: "True", lastHeartbeatTime: new Date().toISOString() }],
+    };
+    const path = `/api/v1/nodes/${name}`;
+    const told = await controlPlane().admin.request({
+      method: "PATCH",
+      path: `${path}/status`,
+      contentType: MERGE,
+      body: { status },
+    });
+    expect(told, name).toMatchObject({ ok: true });
+    await controlPlane().admin.request({
+      method: "PATCH",
+      path,
+      contentType: MERGE,
+      body: { spec: { taints: null } },
+    });
+  }
+});
+
 test("the first leader of a new installation need not wait for a Lease to run out, and applying again does not depose it", async () => {
   const startedMs = performance.now();
   const lease = { leaseDurationMs: 240_000, renewDeadlineMs: 200_000, retryPeriodMs: 500 };
