@@ -48,8 +48,8 @@ export function studentT95(degreesOfFreedom: number): number {
 /** How long a VM must have been undisturbed for its state to count as stable. */
 export const STABLE_FOR_MS = 2_000;
 
-/** Latency may rise by this much above the undisturbed before it counts as disturbed: less is the prober's own jitter. */
-export const LATENCY_BAND_MS = 20;
+/** Latency may rise by this much above the undisturbed before it counts as disturbed: less is the jitter of a busy machine. */
+export const LATENCY_BAND_MS = 50;
 
 /** How many of the undisturbed slices' standard deviations are still within the band. */
 const BAND_DEVIATIONS = 3;

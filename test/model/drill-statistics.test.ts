@@ -120,7 +120,7 @@ describe("one run", () => {
   });
 
   it("takes no jitter of the prober for a disturbance", () => {
-    const facts = trace(10, (atMs) => (atMs >= 4_000 && atMs < 6_000 ? 15 : 2));
+    const facts = trace(10, (atMs) => (atMs >= 4_000 && atMs < 6_000 ? 45 : 2));
     expect(convergenceMs(facts, 4_000)).toBe(0);
   });
 

@@ -4,6 +4,8 @@ import { ANSWER_WITHIN_MS } from "../../model/service-probe.ts";
 
 interface Question {
   readonly sentAtMs: number;
+  /** For how long nobody could have heard its answer. */
+  heldUpMs: number;
   latencyMs: number | undefined;
   failed: boolean;
 }
@@ -29,14 +31,19 @@ export class OpenQuestions {
   }
 
   asked(number: number, sentAtMs: number): void {
-    this.#questions.set(number, { sentAtMs, latencyMs: undefined, failed: false });
+    this.#questions.set(number, { sentAtMs, heldUpMs: 0, latencyMs: undefined, failed: false });
+  }
+
+  /** This process stood still for so long: that is no latency, and nobody's silence. */
+  heldUp(heldUpMs: number): void {
+    for (const question of this.#questions.values()) question.heldUpMs += heldUpMs;
   }
 
   /** The first answer counts; one that came too late does not. */
   answered(number: number, atMs: number): void {
     const question = this.#questions.get(number);
     if (question === undefined || question.failed || question.latencyMs !== undefined) return;
-    const latencyMs = atMs - question.sentAtMs;
+    const latencyMs = Math.max(0, atMs - question.sentAtMs - question.heldUpMs);
     if (latencyMs <= ANSWER_WITHIN_MS) question.latencyMs = latencyMs;
     else question.failed = true;
   }
@@ -48,8 +55,9 @@ export class OpenQuestions {
 
   /** Writes down every question whose fate, and that of all before it, is known now. */
   settle(nowMs: number): void {
-    for (const [number, { sentAtMs, latencyMs, failed }] of this.#questions) {
-      if (latencyMs === undefined && !failed && nowMs - sentAtMs <= ANSWER_WITHIN_MS) return;
+    for (const [number, { sentAtMs, heldUpMs, latencyMs, failed }] of this.#questions) {
+      const waitedMs = nowMs - sentAtMs - heldUpMs;
+      if (latencyMs === undefined && !failed && waitedMs <= ANSWER_WITHIN_MS) return;
       this.#trace.add({ sentAtMs, latencyMs });
       this.#questions.delete(number);
     }

@@ -1,7 +1,10 @@
 // When the next question is due. Knows a rate and a clock, and nothing of what is asked.
 import type { Cancel, Clock } from "../../model/clock.ts";
 
-/** How late a question may be sent where its period is shorter: timers fire no finer, and a burst must stay small. */
+/**
+ * How late a timer may fire before this process counts as held up, and how late a question may be sent where its period
+ * is shorter: timers fire no finer on a busy machine, and a burst must stay small.
+ */
 const LATE_ALLOWED_MS = 20;
 
 export interface PacerOptions {
@@ -11,6 +14,8 @@ export interface PacerOptions {
   readonly onDue: () => void;
   /** So many were due while this process was held up, and are not asked any more. */
   readonly onSkipped: (count: number) => void;
+  /** This process did nothing for so long, not even listen. Told before anything else of that moment. */
+  readonly onHeldUp: (heldUpMs: number) => void;
 }
 
 /** Guarantees: never more questions than periods have begun; what was missed is skipped, not made up for. */
@@ -37,8 +42,10 @@ export class Pacer {
   }
 
   #tick(): void {
-    const { clock, periodMs, onDue, onSkipped } = this.#options;
+    const { clock, periodMs, onDue, onSkipped, onHeldUp } = this.#options;
     const elapsedMs = clock.now().monotonicMs - this.#startedAtMs;
+    const lateMs = elapsedMs - this.#next * periodMs;
+    if (lateMs > LATE_ALLOWED_MS) onHeldUp(lateMs);
     const allowedMs = Math.max(periodMs, LATE_ALLOWED_MS);
     const oldest = Math.ceil((elapsedMs - allowedMs) / periodMs);
     if (this.#next < oldest) {

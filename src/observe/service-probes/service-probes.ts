@@ -85,6 +85,7 @@ class AskingProbe implements RunningServiceProbe {
       periodMs: periodMsOf(probe),
       onDue: () => this.#ask(),
       onSkipped: (count) => this.#trace.skip(count),
+      onHeldUp: (heldUpMs) => this.#questions.heldUp(heldUpMs),
     });
     this.#pacer.start();
   }

@@ -67,6 +67,9 @@ class Transfer implements RunningServiceProbe {
         // Whether something came while we were held up is not known.
         this.#period = undefined;
       },
+      onHeldUp: (heldUpMs) => {
+        this.#lastByteAtMs += heldUpMs;
+      },
     });
     this.#pacer.start();
   }

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Clock } from "../../../src/model/clock.ts";
+import { ProbeTrace } from "../../../src/model/probe-trace.ts";
+import { OpenQuestions } from "../../../src/observe/service-probes/open-questions.ts";
 import { Pacer } from "../../../src/observe/service-probes/pacer.ts";
 import { mayBeGuest } from "../../../src/observe/service-probes/probe-address.ts";
 import { numberedPacket, numberOf } from "../../../src/observe/service-probes/udp-packet.ts";
@@ -12,12 +14,13 @@ function paced(periodMs: number) {
     now: () => ({ monotonicMs: virtual.now().monotonicMs + heldUpMs, wallMs: 0 }),
     schedule: (delayMs, wake) => virtual.schedule(delayMs, wake),
   };
-  const counts = { asked: 0, skipped: 0 };
+  const counts = { asked: 0, skipped: 0, heldUpMs: 0 };
   const pacer = new Pacer({
     clock,
     periodMs,
     onDue: () => (counts.asked += 1),
     onSkipped: (count) => (counts.skipped += count),
+    onHeldUp: (ms) => (counts.heldUpMs += ms),
   });
   return {
     counts,
@@ -36,7 +39,7 @@ describe("the pace of questions", () => {
     const { counts, pacer, advance } = paced(periodMs);
     pacer.start();
     await advance(1_000);
-    expect(counts).toEqual({ asked, skipped: 0 });
+    expect(counts).toEqual({ asked, skipped: 0, heldUpMs: 0 });
     pacer.stop();
     await advance(1_000);
     expect(counts.asked).toBe(asked);
@@ -51,6 +54,7 @@ describe("the pace of questions", () => {
     // 5,200 ms have begun 5,201 periods.
     expect(counts.asked + counts.skipped).toBe(5_201);
     expect(counts.skipped).toBeGreaterThan(4_950);
+    expect(counts.heldUpMs).toBe(5_000);
   });
 
   it("asks a little late rather than not at all", async () => {
@@ -59,8 +63,47 @@ describe("the pace of questions", () => {
     await advance(50);
     holdUp(80);
     await advance(60);
-    expect(counts).toEqual({ asked: 2, skipped: 0 });
+    expect(counts).toEqual({ asked: 2, skipped: 0, heldUpMs: 80 });
     pacer.stop();
+  });
+});
+
+describe("open questions", () => {
+  const factsOf = (play: (questions: OpenQuestions) => void) => {
+    const trace = new ProbeTrace({ kind: "Udp", port: 7, packetsPerSecond: 10 }, 0);
+    play(new OpenQuestions(trace));
+    return trace.facts(10_000);
+  };
+
+  it("are not lost because this process stood still and could not hear the answers", () => {
+    const facts = factsOf((questions) => {
+      questions.asked(0, 100);
+      questions.asked(1, 200);
+      questions.heldUp(5_000);
+      questions.settle(5_210);
+      questions.answered(0, 5_211);
+      questions.settle(5_212);
+      // The other one had its whole second of attention, and was lost.
+      questions.settle(6_201);
+    });
+    expect(facts).toMatchObject({ answered: 1, lost: 1, maxLatencyMs: 111 });
+  });
+
+  it("are written down in the order of asking, whatever is answered first", () => {
+    const facts = factsOf((questions) => {
+      for (const number of [0, 1, 2]) questions.asked(number, number * 100);
+      questions.answered(2, 250);
+      questions.answered(0, 260);
+      questions.settle(260);
+      expect(questions.oldestMs).toBe(100);
+      questions.failed(1);
+      questions.answered(1, 270);
+      questions.answered(7, 270);
+      questions.settle(270);
+      expect(questions.count).toBe(0);
+    });
+    expect(facts).toMatchObject({ answered: 2, lost: 1 });
+    expect(facts.outages).toEqual([{ startMs: 100, endMs: 200, ended: true, lost: 1 }]);
   });
 });
 
