@@ -7,6 +7,7 @@ import { EventRecorder } from "./event-recorder.ts";
 import { StorageClientsSource } from "./external/storage-clients-source.ts";
 import { FreshNodes } from "./fresh-nodes.ts";
 import type { Caller } from "./guarded-request.ts";
+import { InOrder } from "./in-order.ts";
 import type { LogPort } from "./log-port.ts";
 import { createDeviceOpener, type OpenDevice } from "./open-device.ts";
 
@@ -67,6 +68,8 @@ export interface ActContext extends ActPorts {
   readonly nodes: FreshNodes;
   readonly storageClients: StorageClientsSource;
   readonly events: EventRecorder;
+  /** The order in which VMs are let go. */
+  readonly releases: InOrder;
 }
 
 /** Makes the context of one leadership; a new leadership gets a new one, so that nothing remembered outlives it. */
@@ -77,5 +80,6 @@ export function createActContext(ports: ActPorts): ActContext {
     nodes: new FreshNodes(ports),
     storageClients: new StorageClientsSource(ports),
     events: new EventRecorder(ports),
+    releases: new InOrder(ports.clock),
   };
 }

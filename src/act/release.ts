@@ -14,9 +14,18 @@ import { corePath } from "./resource-path.ts";
  * and bears the out-of-service taint (deleted before the taint, the replacement was bound to the dead node again), or
  * its Node object is gone; a pod of the same name that is not the one meant stays. Repeating it is harmless.
  */
-export async function performRelease(step: ReleaseStep, context: ActContext): Promise<PerformedStep> {
+export function performRelease(step: ReleaseStep, context: ActContext): Promise<PerformedStep> {
+  return context.releases.run((leaves) => release(step, { context, leaves }));
+}
+
+/** In its turn: KubeVirt serves first what it hears of first, so the more important must not be overtaken on the way. */
+async function release(
+  step: ReleaseStep,
+  { context, leaves }: { readonly context: ActContext; readonly leaves: () => void },
+): Promise<PerformedStep> {
   const obstacle = await obstacleTo(step.proof, context);
   if (obstacle !== undefined) return obstacle;
+  leaves();
   const ends = await Promise.all(step.pods.map((pod) => deletePod(pod, context)));
   // A pod that is gone already is as good as deleted.
   return ends.reduce(worse, DONE);

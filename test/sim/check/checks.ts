@@ -82,7 +82,8 @@ export class Checks {
     const seen = (this.#renewals.get(name)?.atMs ?? []).filter(
       (atMs) => nowMs - atMs >= RENEWAL_SEEN_MS.youngest && nowMs - atMs <= RENEWAL_SEEN_MS.oldest,
     );
-    if (seen.length > 0 && node.state === "running")
+    // A person may ask for a living node to be fenced.
+    if (seen.length > 0 && node.state === "running" && !this.#isAskedFor(name))
       this.#report(
         "do no harm",
         `${replica} shoots ${name}, whose Lease was renewed ${seen.map((atMs) => Math.round(nowMs - atMs)).join(", ")} ms ago`,
@@ -225,7 +226,8 @@ export class Checks {
     if (by.startsWith(HOLDFAST_USER)) {
       this.counts.failovers += 1;
       const node = textOf(objectIn(object, "spec")["nodeName"]);
-      if (!this.#hasOurTaint(node))
+      // A Node that somebody deleted cannot be tainted, and nothing is bound to it any more.
+      if (this.#isKnown(node) && !this.#hasOurTaint(node))
         this.#report(
           "taint first",
           `${by} removed ${object.metadata.name} from ${node} before it was called out of service`,
@@ -245,6 +247,18 @@ export class Checks {
           `${by} removed the pod of ${vm} on ${node} on the strength of our taint, and its guest runs`,
         );
     }
+  }
+
+  #isKnown(name: string): boolean {
+    return this.#world.server.store.get(resourceNamed("v1/nodes"), undefined, name) !== undefined;
+  }
+
+  #isAskedFor(name: string): boolean {
+    return this.#world.server.store.list(FENCINGS).some((fencing) => {
+      const { nodeName, reason } = objectIn(fencing, "spec");
+      const { phase } = objectIn(fencing, "status") as LedgerStatus;
+      return nodeName === name && reason === "Requested" && phase !== "Returned" && phase !== "Aborted";
+    });
   }
 
   #hasOurTaint(name: string): boolean {

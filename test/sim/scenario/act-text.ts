@@ -85,6 +85,7 @@ function vmText(act: Extract<Act, { readonly vm: string }>): string {
     deletePod: "deletes the pod of",
     forceDeletePod: "deletes, by force, the pod of",
     pauseVM: "pauses",
+    startVM: "starts",
   } as const;
   return `somebody ${texts[act.kind]} ${act.vm}`;
 }

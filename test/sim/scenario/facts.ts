@@ -57,6 +57,8 @@ export interface VMFact {
   readonly nodes: readonly string[];
   /** It has booted and does its work. */
   readonly isUp: boolean;
+  /** Conditions of its HAVirtualMachine that are not True. */
+  readonly told: readonly { readonly type: string; readonly status: string; readonly reason: string }[];
   /** `toMs` is absent while it lasts. */
   readonly outages: readonly { readonly fromMs: number; readonly toMs?: number }[];
 }

@@ -1,7 +1,7 @@
 // Runs one scenario: the world settles, the script happens, and what is known at its end is gathered.
 import { outagesOf } from "../../../lab/oracle/guest-run.ts";
 import type { GuestEnd } from "../../../lab/oracle/witness.ts";
-import { objectIn, textOf } from "../api/json.ts";
+import { listIn, objectIn, textOf } from "../api/json.ts";
 import { resourceNamed } from "../api/resources.ts";
 import { Checks } from "../check/checks.ts";
 import { complaints } from "../check/wellness.ts";
@@ -18,6 +18,7 @@ import type { Scenario } from "./scenario.ts";
 
 const NODES = resourceNamed("v1/nodes");
 const VMS = resourceNamed("kubevirt.io/v1/virtualmachines");
+const PROMISES = resourceNamed("holdfast.dev/v1alpha1/havirtualmachines");
 const FENCINGS = resourceNamed("holdfast.dev/v1alpha1/nodefencings");
 
 /** Always the same for the same scenario and code. */
@@ -168,12 +169,22 @@ function vmFacts(world: World, beganMs: number): VMFact[] {
       runStrategy: stored.get(name) ?? "deleted",
       nodes: running.map(({ node }) => node),
       isUp: running.some(({ upAtMs }) => upAtMs !== undefined),
+      told: toldOf(world, name),
       outages: world.oracle.outages(name).map(({ fromMs, toMs }) => ({
         fromMs: scriptMs(fromMs, beganMs),
         ...(toMs === undefined ? {} : { toMs: scriptMs(toMs, beganMs) }),
       })),
     };
   });
+}
+
+function toldOf(world: World, vm: string): VMFact["told"] {
+  const [namespace = "", name = ""] = vm.split("/");
+  const promise = world.server.store.get(PROMISES, namespace, name)?.object;
+  const conditions = listIn(objectIn(promise, "status"), "conditions").map((one) => objectIn({ one }, "one"));
+  return conditions.flatMap(({ type, status, reason }) =>
+    status === "True" ? [] : [{ type: textOf(type), status: textOf(status), reason: textOf(reason) }],
+  );
 }
 
 function nodeFact(world: World, name: string): NodeFact {

@@ -44,6 +44,7 @@ const VM_ACTS = [
   "forceDeletePod",
   "failProbe",
   "pauseVM",
+  "startVM",
 ] as const;
 
 const vmKey = z

@@ -11,6 +11,11 @@ export function timelineOf(facts: ScenarioFacts): string {
     [facts.title, "=".repeat(facts.title.length)],
     section("At the beginning", [
       ...facts.begin.map(placeOf),
+      ...facts.begin.flatMap(({ name, told }) =>
+        told
+          .filter(({ status }) => status === "False")
+          .map(({ type, status, reason }) => `${name} is told ${type} ${status} (${reason})`),
+      ),
       ...facts.unsettled.map((one) => `amiss: ${one}`),
     ]),
     section("What happened", folded(told), 0),

@@ -78,6 +78,7 @@ export function perform(world: World, act: Act): Undo {
     case "deletePod":
     case "forceDeletePod":
     case "failProbe":
+    case "startVM":
     case "pauseVM":
       return touchVM(world, act);
     case "deleteLeaderLease":

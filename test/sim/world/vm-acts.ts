@@ -28,6 +28,9 @@ export function touchVM(world: World, act: VMAct): Undo {
     case "restartVM":
       ask(world, "PUT", `${verbs}/restart`);
       return NOTHING;
+    case "startVM":
+      ask(world, "PUT", `${verbs}/start`);
+      return NOTHING;
     case "stopVM":
       ask(world, "PUT", `${verbs}/stop`);
       return () => ask(world, "PUT", `${verbs}/start`);

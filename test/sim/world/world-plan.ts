@@ -95,6 +95,7 @@ export type Act =
     }
   /** `failProbe`: its readiness probe fails while it runs on; `pauseVM`: it stands still and holds its disk. */
   | { readonly kind: "failProbe" | "pauseVM"; readonly vm: string }
+  | { readonly kind: "startVM"; readonly vm: string }
   | { readonly kind: "deleteLeaderLease" };
 
 export interface ScriptEvent {
