@@ -13,7 +13,9 @@ export function protectionsToLookAt(
   const { snapshot } = turn;
   const { last, changes } = snapshot;
   if (last === undefined || changes.everything || changes.rules) return snapshot.protections.values();
-  const vmKeys = new Set(changes.vmKeys);
+  // What waited comes first.
+  const vmKeys = new Set(last.postponed);
+  for (const key of changes.vmKeys) vmKeys.add(key);
   for (const key of last.unwritten) vmKeys.add(key);
   addFromNodes(turn, { last, nodes }, vmKeys);
   addFromCandidates(turn, last, vmKeys);

@@ -30,6 +30,9 @@ import { subjectOf } from "./subject.ts";
 import { decideTopologyStatuses, notFenceable, topologiesByNode } from "./topologies.ts";
 import { PlanDraft, type Turn } from "./turn.ts";
 
+/** More than are written between two turns, and few enough that working them out again costs next to nothing. */
+const MAX_CALM_STATUSES_PER_TURN = 500;
+
 /**
  * Decides what is to be done now. Guarantees: the same arguments give the same plan; nothing is judged while a source is
  * unsynced or before the API server has answered; every harmful step carries what makes it safe (a proof, a
@@ -53,7 +56,7 @@ export function decide(snapshot: Snapshot, policy: DecisionPolicy, now: Instant)
   decideFailbacks(turn, slots);
   decideRestarts(turn);
   decideOptIns(turn);
-  for (const protection of protectionsToLookAt(turn, nodes)) decideStatus(turn, protection);
+  const postponed = decideStatuses(turn, protectionsToLookAt(turn, nodes));
   const { steps, refusals, lookAgainAtMs } = turn.plan;
   return {
     steps,
@@ -65,6 +68,7 @@ export function decide(snapshot: Snapshot, policy: DecisionPolicy, now: Instant)
       nodes,
       candidates: turn.candidates,
       unwritten: unwrittenBy(snapshot, steps),
+      postponed,
       hour: hourOf(turn),
     },
     disarmedNodes: turn.disarms.size,
@@ -160,13 +164,40 @@ function concludeNodes(turn: Turn): Map<string, NodeConclusion> {
   return conclusions;
 }
 
-function decideStatus(turn: Turn, protection: ProtectionFact): void {
-  if (protection.deleting) return;
+/**
+ * Statuses of VMs that are at peace are written a few hundred at a time: when fifty thousand have something new to say, as
+ * at a first start, no more is to be worked out than can be written before the next turn. Returns the VMs of those that
+ * wait; the next turn begins with them, so that none waits for ever behind others that cannot be written.
+ */
+function decideStatuses(turn: Turn, protections: Iterable<ProtectionFact>): ReadonlySet<string> {
+  const postponed = new Set<string>();
+  let calmWrites = 0;
+  for (const protection of protections) {
+    const calm = isAtPeace(turn, protection);
+    if (calm && calmWrites >= MAX_CALM_STATUSES_PER_TURN) postponed.add(protection.vmKey);
+    else if (decideStatus(turn, protection) && calm) calmWrites += 1;
+  }
+  return postponed;
+}
+
+/** Its guest runs on a node that is well, and nothing is under way: what its status has to say can wait. */
+function isAtPeace({ snapshot, verdicts }: Turn, { key, vmKey }: ProtectionFact): boolean {
+  const vmi = snapshot.vmis.get(vmKey);
+  if (vmi?.nodeName === undefined || snapshot.index.unsettled.has(key)) return false;
+  const verdict = verdicts.get(vmi.nodeName)?.kind;
+  const isWell = verdict === "healthy" || verdict === "suspect";
+  const isMoving = vmi.migration !== undefined && !vmi.migration.ended;
+  return isWell && !isMoving && vmi.phase === "Running" && vmi.ready && !vmi.deleting;
+}
+
+/** Returns whether there is something to write. */
+function decideStatus(turn: Turn, protection: ProtectionFact): boolean {
+  if (protection.deleting) return false;
   const subject = subjectOf(turn, protection);
   const { vmi } = subject;
   const candidates = candidatesOf(subject);
   const records = nextRecords(subject);
-  if (isMidFailover(protection, records.failover)) return;
+  if (isMidFailover(protection, records.failover)) return false;
   const account = nextAccount(subject, records);
   const slo = account === undefined ? undefined : judgeSLO(subject, account, records.outages);
   const judgements = [...judgeStanding(subject, candidates, records.failover), ...(slo?.judgements ?? [])];
@@ -184,8 +215,9 @@ function decideStatus(turn: Turn, protection: ProtectionFact): void {
     ...(slo === undefined ? {} : { availability: slo.availability }),
     ...(candidates === undefined ? {} : { candidates }),
   };
-  if (sameData(status, protection.status)) return;
+  if (sameData(status, protection.status)) return false;
   turn.plan.add({ kind: "WriteProtection", protection, status, events: statusEvents(protection, status) });
+  return true;
 }
 
 /**

@@ -134,7 +134,8 @@ const MANY_UNWRITTEN = 20;
 
 /** Whether a VM is on its way up after a loss (what is blocked may stay so for long and does not count), or many are made. */
 function isMoving(turn: Turn): boolean {
-  if ((turn.snapshot.last?.unwritten.size ?? 0) > MANY_UNWRITTEN) return true;
+  const { last } = turn.snapshot;
+  if ((last?.unwritten.size ?? 0) + (last?.postponed.size ?? 0) > MANY_UNWRITTEN) return true;
   for (const key of turn.snapshot.index.unsettled) {
     if (turn.snapshot.protections.get(key)?.status.failover?.phase === "Recovering") return true;
   }

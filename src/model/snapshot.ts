@@ -61,6 +61,8 @@ export interface Conclusions {
    * failed, or did not fit into the queue, is planned until the world shows it.
    */
   readonly unwritten: ReadonlySet<string>;
+  /** VMs whose statuses were not looked at, for there was enough to write already; looked at first in the next turn. */
+  readonly postponed: ReadonlySet<string>;
   /** Hours since 1970 at the last turn: each hour some accounts are due for their daily write. */
   readonly hour: number;
 }

@@ -5,6 +5,7 @@ import type { DecisionPolicy } from "../model/decision-policy.ts";
 import { isClosed } from "../model/fencing.ts";
 import type { Plan } from "../model/plan.ts";
 import type { Snapshot, SnapshotIndex } from "../model/snapshot.ts";
+import { OneKey } from "./one-key.ts";
 
 /** Names the format; another number is another format. */
 export const DECISION_FORMAT = "holdfast.dev/decision/v1";
@@ -126,6 +127,7 @@ function trimmed(snapshot: Snapshot, vms: ReadonlySet<string>): Snapshot {
             ...last,
             candidates: new Map([...last.candidates].filter(([key]) => keys.has(key))),
             unwritten: only(last.unwritten),
+            postponed: only(last.postponed),
           },
   };
 }
@@ -171,8 +173,9 @@ function trimmedIndex(
       if (part instanceof Set) return [name, only(part as Set<string>)];
       if (!(part instanceof Map)) return [name, part];
       const groups = [...(part as Map<string, unknown>)].flatMap(([group, value]): [string, unknown][] => {
-        if (!(value instanceof Set)) return name === "podsGone" && !vms.has(group) ? [] : [[group, value]];
-        const members = only(value as Set<string>);
+        if (!(value instanceof Set || value instanceof OneKey))
+          return name === "podsGone" && !vms.has(group) ? [] : [[group, value]];
+        const members = only(value as ReadonlySet<string>);
         return members.size === 0 ? [] : [[group, members]];
       });
       return [name, new Map(groups)];

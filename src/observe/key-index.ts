@@ -1,8 +1,9 @@
 // An index from a group (a node, a VM, …) to the keys of the facts in it, kept up to date change by change.
+import { OneKey } from "./one-key.ts";
 
 /** Groups keys. A group without keys is dropped, so memory follows what is there. */
 export class KeyIndex {
-  readonly #groups = new Map<string, Set<string>>();
+  readonly #groups = new Map<string, Set<string> | OneKey>();
 
   get groups(): ReadonlyMap<string, ReadonlySet<string>> {
     return this.#groups;
@@ -14,13 +15,14 @@ export class KeyIndex {
     if (from !== undefined) this.#remove(key, from);
     if (to === undefined) return;
     const group = this.#groups.get(to);
-    if (group === undefined) this.#groups.set(to, new Set([key]));
-    else group.add(key);
+    if (group === undefined) this.#groups.set(to, new OneKey(key));
+    else if (group instanceof Set) group.add(key);
+    else if (!group.has(key)) this.#groups.set(to, new Set([group.key, key]));
   }
 
   #remove(key: string, from: string): void {
     const group = this.#groups.get(from);
-    group?.delete(key);
-    if (group?.size === 0) this.#groups.delete(from);
+    if (group instanceof Set) group.delete(key);
+    if (group?.size === 0 || (group instanceof OneKey && group.has(key))) this.#groups.delete(from);
   }
 }

@@ -1,5 +1,6 @@
 // Reads what lists and watches carry around an object: its identity, its resourceVersion, the kind of event.
 // Knows nothing of what the object means.
+import { objectKey } from "./object-key.ts";
 
 /** What the reflector itself must know of an object. */
 export interface ObjectIdentity {
@@ -36,7 +37,7 @@ export function identityOf(raw: unknown): ObjectIdentity | undefined {
   const uid = textIn(metadata, "uid");
   if (name === undefined || resourceVersion === undefined || uid === undefined) return undefined;
   const namespace = textIn(metadata, "namespace");
-  return { key: namespace === undefined ? name : `${namespace}/${name}`, resourceVersion, uid };
+  return { key: objectKey(namespace, name), resourceVersion, uid };
 }
 
 /** Reads one parsed line of a watch; total, since a server may send anything. */

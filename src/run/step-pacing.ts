@@ -17,6 +17,8 @@ const AFTER_CONFLICT_MS = 150;
 const AFTER_REFUSAL_MS = 15_000;
 const MIN_RETRY_MS = 250;
 const MAX_RETRY_MS = 30_000;
+/** How long after its pause a step is remembered: one that fails again within that time waits longer than before. */
+const FORGOTTEN_AFTER_MS = 60_000;
 /** Steps remembered at most; the oldest go first. */
 const MAX_REMEMBERED = 50_000;
 
@@ -50,9 +52,18 @@ export class StepPacing {
       notBeforeMs: this.#clock.now().monotonicMs + pauseMs(end, failures),
       failures,
     });
-    if (this.#steps.size > MAX_REMEMBERED) {
-      const oldest = this.#steps.keys().next();
-      if (oldest.done !== true) this.#steps.delete(oldest.value);
+    this.#forgetOldest();
+  }
+
+  /** As many as may have come: those that hold nothing back any more, and any beyond the limit. */
+  #forgetOldest(): void {
+    const longAgoMs = this.#clock.now().monotonicMs - FORGOTTEN_AFTER_MS;
+    for (let i = 0; i < 2; i++) {
+      const oldest = this.#steps.entries().next();
+      if (oldest.done === true) return;
+      const [identity, { notBeforeMs }] = oldest.value;
+      if (this.#steps.size <= MAX_REMEMBERED && notBeforeMs > longAgoMs) return;
+      this.#steps.delete(identity);
     }
   }
 }

@@ -1,7 +1,8 @@
 // virt-launcher and hot-plug Pods -> LauncherPodFact.
 import { z } from "zod";
 import type { LauncherPodFact } from "../../model/virtual-machine.ts";
-import { keyOf, type Metadata, metadata, type Reading, readWith } from "./reading.ts";
+import { objectKey, sharedName } from "../object-key.ts";
+import { keyOf, type Metadata, metadata, nodeNameOf, type Reading, readWith } from "./reading.ts";
 
 /** Selects the pods that hold a VM to a node: its launcher, and the pods that hold its hot-plugged volumes. */
 export const LAUNCHER_POD_SELECTOR = "kubevirt.io in (virt-launcher,hotplug-disk)";
@@ -36,12 +37,12 @@ export function readLauncherPod(raw: unknown): Reading<LauncherPodFact> {
     const scheduled = pod.status?.conditions?.find((condition) => condition.type === "PodScheduled");
     return {
       key: keyOf(meta),
-      namespace,
+      namespace: sharedName(namespace),
       name: meta.name,
       uid: meta.uid,
       kind,
-      nodeName: pod.spec?.nodeName === "" ? undefined : pod.spec?.nodeName,
-      vmKey: vmName === undefined ? undefined : `${namespace}/${vmName}`,
+      nodeName: nodeNameOf(pod.spec?.nodeName),
+      vmKey: vmName === undefined ? undefined : objectKey(namespace, vmName),
       vmiUID: meta.labels?.["kubevirt.io/created-by"],
       finished: pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed",
       deleting: meta.deletionTimestamp !== undefined,

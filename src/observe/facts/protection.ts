@@ -10,7 +10,8 @@ import type {
   ProtectionRules,
   ProtectionStatus,
 } from "../../model/protection.ts";
-import { type Reading, readWith, wallMsOfTime } from "./reading.ts";
+import { objectKey, sharedName } from "../object-key.ts";
+import { nodeNameOf, type Reading, readWith, wallMsOfTime } from "./reading.ts";
 import { SharedValues } from "./shared-values.ts";
 
 const values = new SharedValues();
@@ -57,20 +58,22 @@ export function readProtection(raw: unknown): Reading<ProtectionFact> {
     const generation = Number(metadata.annotations[POLICY_GENERATION_ANNOTATION]);
     return {
       ...rulesOf(spec),
-      key: `${namespace}/${metadata.name}`,
-      namespace,
+      key: objectKey(namespace, metadata.name),
+      namespace: sharedName(namespace),
       name: metadata.name,
       uid: metadata.uid,
       resourceVersion: metadata.resourceVersion,
       generation: metadata.generation,
       createdAtWallMs: wallMsOfTime(metadata.creationTimestamp) ?? 0,
-      vmKey: `${namespace}/${spec.virtualMachineName}`,
+      vmKey: objectKey(namespace, spec.virtualMachineName),
       vmName: spec.virtualMachineName,
-      dependsOn: (spec.dependsOn ?? []).map((dependency) => ({
-        name: dependency.name,
-        condition: dependency.condition,
-        timeoutMs: durationMs(dependency.timeout),
-      })),
+      dependsOn: values.share(
+        (spec.dependsOn ?? []).map((dependency) => ({
+          name: dependency.name,
+          condition: dependency.condition,
+          timeoutMs: durationMs(dependency.timeout),
+        })),
+      ),
       madeByPolicy: metadata.labels[POLICY_LABEL],
       policyGeneration: Number.isInteger(generation) ? generation : undefined,
       deleting: metadata.deletionTimestamp !== undefined,
@@ -79,13 +82,18 @@ export function readProtection(raw: unknown): Reading<ProtectionFact> {
   });
 }
 
+const NO_STATUS: ProtectionStatus = { conditions: [], outages: [] };
+
 function statusOf(status: HAVirtualMachine["status"]): ProtectionStatus {
-  if (status === undefined) return { conditions: [], outages: [] };
-  const { availability, conditions = [], outages = [] } = status;
+  if (status === undefined) return NO_STATUS;
+  const { availability, candidates, conditions = [], node, outages } = status;
+  const nodeName = nodeNameOf(node);
   return {
     ...status,
+    ...(nodeName === undefined ? {} : { node: nodeName }),
+    ...(candidates === undefined ? {} : { candidates: values.share(candidates) }),
     conditions: conditions.map((condition) => values.share(condition)),
-    outages,
+    outages: outages === undefined || outages.length === 0 ? NO_STATUS.outages : outages,
     ...(availability === undefined ? {} : { availability: values.share(availability) }),
   };
 }

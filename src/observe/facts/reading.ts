@@ -1,6 +1,7 @@
 // How a raw object becomes a fact: what every reader gets, and what it answers. Tolerant of what we do not read, strict in
 // what we do: an object we cannot read is skipped with the reason, never guessed at.
 import { z } from "zod";
+import { objectKey, sharedName } from "../object-key.ts";
 
 /** What a reader knows beside the object itself. */
 export interface ReadingContext<F> {
@@ -38,7 +39,12 @@ export type Metadata = z.output<typeof metadata>;
 
 /** `namespace/name`, or the name alone for cluster-scoped objects. */
 export function keyOf(meta: Metadata): string {
-  return meta.namespace === undefined ? meta.name : `${meta.namespace}/${meta.name}`;
+  return objectKey(meta.namespace, meta.name);
+}
+
+/** A node's name as one string object; an empty one names none. */
+export function nodeNameOf(name: string | undefined): string | undefined {
+  return name === undefined || name === "" ? undefined : sharedName(name);
 }
 
 /** Reads `raw` by `schema` and turns it into a fact; a refusal names each field, what was found and what is needed. */
@@ -63,19 +69,3 @@ export function wallMsOfTime(text: string | undefined): number | undefined {
   const ms = Date.parse(text);
   return Number.isNaN(ms) ? undefined : ms;
 }
-
-/** The same strings as one object each, so that fifty thousand facts do not hold fifty thousand copies. */
-export class Interner {
-  #strings = new Map<string, string>();
-
-  intern(text: string): string {
-    const known = this.#strings.get(text);
-    if (known !== undefined) return known;
-    // A slice of a parsed document would keep the whole document alive.
-    const own = Buffer.from(text).toString();
-    if (this.#strings.size < MAX_INTERNED) this.#strings.set(own, own);
-    return own;
-  }
-}
-
-const MAX_INTERNED = 100_000;

@@ -1,7 +1,16 @@
 // VirtualMachineInstance -> VMIFact. Times are what we saw; KubeVirt's own stamps (whole seconds) where we came later.
 import { z } from "zod";
 import type { LiveMigratable, VMIFact, VMIMigrationState } from "../../model/virtual-machine.ts";
-import { keyOf, metadata, type Reading, type ReadingContext, readWith, wallMsOfTime } from "./reading.ts";
+import { sharedName } from "../object-key.ts";
+import {
+  keyOf,
+  metadata,
+  nodeNameOf,
+  type Reading,
+  type ReadingContext,
+  readWith,
+  wallMsOfTime,
+} from "./reading.ts";
 import { SharedValues } from "./shared-values.ts";
 
 const values = new SharedValues();
@@ -65,11 +74,11 @@ export function readVMI(raw: unknown, context: ReadingContext<VMIFact>): Reading
     const agentConnected = conditionOf(vmi, "AgentConnected")?.status === "True";
     return {
       key: keyOf(vmi.metadata),
-      namespace: vmi.metadata.namespace ?? "",
+      namespace: sharedName(vmi.metadata.namespace ?? ""),
       name: vmi.metadata.name,
       uid: vmi.metadata.uid,
       phase: PHASES.includes(phase) ? (phase as VMIFact["phase"]) : "Unknown",
-      nodeName: status?.nodeName === "" ? undefined : status?.nodeName,
+      nodeName: nodeNameOf(status?.nodeName),
       ready,
       paused: pausedReason(vmi),
       liveMigratable: liveMigratable(vmi),

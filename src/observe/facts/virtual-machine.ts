@@ -8,7 +8,8 @@ import type {
   VMFact,
 } from "../../model/virtual-machine.ts";
 import { SharedValues } from "./shared-values.ts";
-import { Interner, keyOf, metadata, type Reading, readWith } from "./reading.ts";
+import { sharedName } from "../object-key.ts";
+import { keyOf, metadata, type Reading, readWith } from "./reading.ts";
 
 const requirement = z.object({
   key: z.string(),
@@ -58,22 +59,19 @@ const vmObject = z.object({
 /** Reads VirtualMachines; VMs that ask the same of a node share one `PlacementConstraints`. */
 export class VMReader {
   #constraints = new Map<string, PlacementConstraints>();
-  #strings = new Interner();
   #values = new SharedValues();
 
   read(raw: unknown): Reading<VMFact> {
     return readWith(vmObject, raw, (vm) => ({
       key: keyOf(vm.metadata),
-      namespace: this.#strings.intern(vm.metadata.namespace ?? ""),
+      namespace: sharedName(vm.metadata.namespace ?? ""),
       name: vm.metadata.name,
       uid: vm.metadata.uid,
       runStrategy: vm.spec.runStrategy ?? legacyStrategy(vm.spec.running),
       labels: this.#values.share(vm.metadata.labels ?? {}),
       constraints: this.#intern(vm.spec.template?.spec),
       printableStatus:
-        vm.status?.printableStatus === undefined
-          ? undefined
-          : this.#strings.intern(vm.status.printableStatus),
+        vm.status?.printableStatus === undefined ? undefined : sharedName(vm.status.printableStatus),
       deleting: vm.metadata.deletionTimestamp !== undefined,
     }));
   }
