@@ -24,6 +24,7 @@ export interface SceneOptions {
   readonly afterFencing?: "PowerOn" | "StayOff";
   /** Where the VMs are. */
   readonly namespace?: string;
+  readonly guestServices?: ClusterOptions["guestServices"];
 }
 
 /** A VM and its restart priority. */
@@ -55,11 +56,13 @@ export class Scene {
     });
   }
 
-  static async set({ nodes, progress, afterFencing, namespace = NAMESPACE }: SceneOptions): Promise<Scene> {
+  static async set(options: SceneOptions): Promise<Scene> {
+    const { nodes, progress, afterFencing, namespace = NAMESPACE, guestServices } = options;
     const audit = new AuditLog();
     const cluster = await startCluster({
       nodes,
       controlPlane: { apiServerFlags: audit.apiServerFlags },
+      ...(guestServices === undefined ? {} : { guestServices }),
       onProgress: progress,
     });
     try {

@@ -8,6 +8,8 @@ import { GUEST_PORTS, TRANSFER_PATH } from "./guest-address.ts";
 /** The speed of a guest's network card: 100 Mbit/s, as in the experiment that drills repeat. */
 export const LINK_BYTES_PER_SECOND = 12_500_000;
 const SEND_EVERY_MS = 20;
+/** All probes' packets share one socket; a lab on a busy machine reads it late. */
+const UDP_RECEIVE_BYTES = 1024 * 1024;
 const FILE_BYTES = 1_000_000_000;
 /** Never more in memory for one transfer than this, however slow its reader. */
 const CHUNK = Buffer.alloc(1_000_000);
@@ -32,7 +34,7 @@ export class AnsweringGuest {
 
   answer(): void {
     if (this.answers) return;
-    const udp = createSocket("udp4");
+    const udp = createSocket({ type: "udp4", recvBufferSize: UDP_RECEIVE_BYTES });
     udp.on("message", (packet, from) => udp.send(packet, from.port, from.address, () => {}));
     udp.bind(GUEST_PORTS.udpEcho, this.#address);
     this.#udp = udp;

@@ -42,6 +42,9 @@ export interface ProbeNetwork {
 /** Longest head of an HTTP answer that is read. */
 const MAX_HEADER_BYTES = 16 * 1024;
 
+/** Room for the answers to a thousand packets a second while this process is busy for a moment; each takes some 800 bytes. */
+const UDP_RECEIVE_BYTES = 1024 * 1024;
+
 const USER_AGENT = "holdfast-drill";
 
 /** The machine's network. */
@@ -54,7 +57,7 @@ function openUdp(received: (message: Uint8Array) => void): UdpDoor {
     const family = isIPv6(address) ? "udp6" : "udp4";
     const known = sockets.get(family);
     if (known !== undefined) return known;
-    const socket = createSocket(family);
+    const socket = createSocket({ type: family, recvBufferSize: UDP_RECEIVE_BYTES });
     sockets.set(family, socket);
     socket.on("message", received);
     socket.on("error", () => {
