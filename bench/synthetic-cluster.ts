@@ -45,6 +45,7 @@ const COLLECTIONS = [
   { path: "/apis/holdfast.dev/v1alpha1/havirtualmachinepolicies", per: undefined },
   { path: "/apis/holdfast.dev/v1alpha1/nodefencings", per: undefined },
   { path: "/apis/holdfast.dev/v1alpha1/fencingdisarms", per: undefined },
+  { path: "/apis/holdfast.dev/v1alpha1/failoverdrills", per: undefined },
 ] as const;
 
 interface ObjectList {

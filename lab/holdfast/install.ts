@@ -34,6 +34,7 @@ export async function installHoldfast(admin: ApiTransport): Promise<void> {
       "fencingtopologies",
       "nodefencings",
       "fencingdisarms",
+      "failoverdrills",
     ]) {
       const listed = await admin.request({ method: "GET", path: `/apis/holdfast.dev/v1alpha1/${plural}` });
       if (!listed.ok) return undefined;
@@ -69,6 +70,7 @@ const PLURALS: Readonly<Record<string, string>> = {
   FencingTopology: "fencingtopologies",
   NodeFencing: "nodefencings",
   FencingDisarm: "fencingdisarms",
+  FailoverDrill: "failoverdrills",
 };
 
 /** Server-side apply of one manifest. Errors: throws with the server's words. */

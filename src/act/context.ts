@@ -3,6 +3,7 @@ import type { ApiOutcome } from "../kube/transport.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import type { DecisionPolicy } from "../model/decision-policy.ts";
 import type { SourceName } from "../model/snapshot.ts";
+import type { DrillProbes } from "./drill-probes.ts";
 import { EventRecorder } from "./event-recorder.ts";
 import { StorageClientsSource } from "./external/storage-clients-source.ts";
 import { FreshNodes } from "./fresh-nodes.ts";
@@ -23,6 +24,7 @@ export type OwnWritable = Extract<
   | "topologies"
   | "fencings"
   | "disarms"
+  | "drills"
 >;
 
 /** A node and its Lease, read from the quorum a moment ago. */
@@ -59,6 +61,8 @@ export interface ActPorts extends Caller {
   readonly facts: FactsPort;
   readonly policy: Pick<DecisionPolicy, "nodeLostAfterMs" | "nodeSuspectAfterMs">;
   readonly log: LogPort;
+  /** The probes of drilled VMs; undefined where this replica has none. */
+  readonly drillProbes?: DrillProbes;
   /** How a fence device is opened; the real ones unless said. */
   readonly openDevice?: OpenDevice;
 }

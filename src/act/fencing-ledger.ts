@@ -1,6 +1,7 @@
 // The ledger of a fencing (a NodeFencing) on the API server: created once, then written by compare-and-swap only.
 import { API_VERSION } from "../api/kind.ts";
 import { type NodeFencing, nodeFencing } from "../api/node-fencing.ts";
+import { DRILL_ANNOTATION } from "../model/drill.ts";
 import type { FencingFact, FencingStatus } from "../model/fencing.ts";
 import type { OpenFencingStep, WriteFencingStep } from "../model/plan.ts";
 import type { ActContext } from "./context.ts";
@@ -32,13 +33,17 @@ export async function performOpenFencing(step: OpenFencingStep, context: ActCont
     body: {
       apiVersion: API_VERSION,
       kind: "NodeFencing",
-      metadata: { name: step.name, labels: { "app.kubernetes.io/managed-by": "holdfast" } },
+      metadata: {
+        name: step.name,
+        labels: { "app.kubernetes.io/managed-by": "holdfast" },
+        ...(step.drill === undefined ? {} : { annotations: { [DRILL_ANNOTATION]: step.drill } }),
+      },
       spec: {
         nodeName: step.node,
         nodeUID: step.nodeUID,
         bootID: step.bootID,
         topology: step.topology,
-        reason: "NodeLost",
+        reason: step.drill === undefined ? "NodeLost" : "Requested",
         message: step.message,
         detectedAt: step.detectedAt,
         lastSeenAt: step.lastSeenAt,

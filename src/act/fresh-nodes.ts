@@ -19,7 +19,9 @@ const node = z.object({
     labels: z.record(z.string(), z.string()).default({}),
     annotations: z.record(z.string(), z.string()).default({}),
   }),
-  spec: z.object({ taints: z.array(taint).default([]) }).prefault({}),
+  spec: z
+    .object({ taints: z.array(taint).default([]), unschedulable: z.boolean().default(false) })
+    .prefault({}),
   status: z
     .object({
       nodeInfo: z.object({ bootID: z.string().optional(), systemUUID: z.string().optional() }).prefault({}),
@@ -41,6 +43,7 @@ export interface FreshNode {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly taints: readonly FreshTaint[];
+  readonly unschedulable: boolean;
   /** What stands on it of each level's readiness. */
   readonly fencing: readonly LevelReadiness[];
 }
@@ -65,6 +68,7 @@ function parseFreshNode(raw: unknown): FreshNode | undefined {
     labels: metadata.labels,
     annotations: metadata.annotations,
     taints: spec.taints,
+    unschedulable: spec.unschedulable,
     fencing: readReadiness(status.conditions),
   };
 }

@@ -3,6 +3,13 @@ import type { FencingFact } from "../model/fencing.ts";
 import type { Step } from "../model/plan.ts";
 import { performConfirmOff } from "./confirm-off.ts";
 import type { ActContext } from "./context.ts";
+import {
+  performCordon,
+  performStartDrillProbes,
+  performStopDrillProbes,
+  performUncordon,
+  performWriteDrill,
+} from "./drill.ts";
 import { performFence } from "./fence.ts";
 import { performOpenFencing, performWriteFencing } from "./fencing-ledger.ts";
 import { performAbortMigration, performCreateMigration } from "./migrate.ts";
@@ -71,6 +78,16 @@ function perform(step: Step, context: ActContext): Promise<PerformedStep> {
       return performDeleteProtection(step, context);
     case "WriteSummary":
       return performWriteSummary(step, context);
+    case "WriteDrill":
+      return performWriteDrill(step, context);
+    case "Cordon":
+      return performCordon(step, context);
+    case "Uncordon":
+      return performUncordon(step, context);
+    case "StartDrillProbes":
+      return performStartDrillProbes(step, context);
+    case "StopDrillProbes":
+      return performStopDrillProbes(step, context);
   }
 }
 
@@ -94,6 +111,9 @@ export function queueKeyOf(step: Step): string {
     case "Untaint":
     case "Quarantine":
       return `node/${step.node}`;
+    case "Cordon":
+    case "Uncordon":
+      return `cordon/${step.node}`;
     case "Fence":
     case "ConfirmOff":
     case "WriteFencing":
@@ -118,6 +138,11 @@ export function queueKeyOf(step: Step): string {
       return `protection/${step.namespace}/${step.name}`;
     case "WriteSummary":
       return `summary/${step.resource}/${step.name}`;
+    case "WriteDrill":
+      return `drill/${step.drill.name}`;
+    case "StartDrillProbes":
+    case "StopDrillProbes":
+      return `drill-probes/${step.run}`;
   }
 }
 
@@ -169,6 +194,14 @@ function aimOf(step: Step): string {
       return join(step.namespace, step.name, step.vmUID, step.policy.name, step.policy.generation);
     case "WriteSummary":
       return join(step.resource, step.name, step.resourceVersion);
+    case "WriteDrill":
+      return join(step.drill.uid, step.drill.resourceVersion);
+    case "Cordon":
+    case "Uncordon":
+      return join(step.node, step.drill);
+    case "StartDrillProbes":
+    case "StopDrillProbes":
+      return step.run;
   }
 }
 
@@ -211,6 +244,7 @@ export function priorityOf(step: Step): number {
       return 5 * BAND;
     case "Untaint":
     case "Quarantine":
+    case "Uncordon":
     case "PowerOn":
     case "LiftRemediation":
     case "UnfenceStorage":
@@ -223,6 +257,10 @@ export function priorityOf(step: Step): number {
     case "RecordStorageClients":
       return 9 * BAND;
     case "WriteSummary":
+    case "WriteDrill":
+    case "Cordon":
+    case "StartDrillProbes":
+    case "StopDrillProbes":
       return 10 * BAND;
   }
 }

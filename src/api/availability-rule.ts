@@ -7,7 +7,7 @@ import {
   type WeeklyHours,
 } from "../model/availability.ts";
 import { dayNumber } from "../model/service-time.ts";
-import { type availabilityField, weekdayNumber } from "./availability.ts";
+import { type availabilityField, minuteOf, weekdayNumber } from "./availability.ts";
 import { wallMsOf } from "../model/wall-time.ts";
 
 type AvailabilitySpec = Exclude<z.output<typeof availabilityField>, undefined>;
@@ -58,8 +58,4 @@ function objectiveOf({ objective, nines }: AvailabilitySpec): number | undefined
 
 function hoursOf({ days, from, to }: Weekly): WeeklyHours {
   return { days: days.map(weekdayNumber), fromMinute: minuteOf(from), toMinute: minuteOf(to) };
-}
-
-function minuteOf(time: string): number {
-  return Number(time.slice(0, 2)) * 60 + Number(time.slice(3));
 }

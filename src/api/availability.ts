@@ -26,10 +26,20 @@ const time = (description: string) =>
     message: "must be a time of day like 08:00, from 00:00 to 24:00",
   }).meta({ description });
 
+/** Days of the week, at least one. */
+export const weekdays = () => atomicList(z.enum(WEEKDAYS), { max: 7 }).min(1);
+
+/** A time of day at which something may begin. */
+export const startOfDayTime = () =>
+  matching(/^([01][0-9]|2[0-3]):[0-5][0-9]$/, {
+    maxLength: 5,
+    message: "must be a time of day like 08:00, from 00:00 to 23:59",
+  });
+
 const weekly = {
-  days: atomicList(z.enum(WEEKDAYS), { max: 7 })
-    .min(1)
-    .meta({ description: "Days of the week, at least one: Mon, Tue, Wed, Thu, Fri, Sat, Sun." }),
+  days: weekdays().meta({
+    description: "Days of the week, at least one: Mon, Tue, Wed, Thu, Fri, Sat, Sun.",
+  }),
   from: time("Local time at which it begins, like 08:00."),
   to: time("Local time at which it ends, after from and on the same day; 24:00 is the end of the day."),
 };
@@ -78,7 +88,8 @@ function isTimeZone(name: string): boolean {
   }
 }
 
-const timeZone = withRule(
+/** An IANA time zone that this Node.js and the API server know. */
+export const timeZone = withRule(
   matching(/^[A-Za-z][A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/, {
     maxLength: MAX_ZONE_LENGTH,
     message: "must be the name of an IANA time zone, like Europe/Bucharest or UTC",
@@ -170,4 +181,9 @@ export const availabilityField = withRule(
 /** `Mon` as its place in a week that begins with Sunday. */
 export function weekdayNumber(day: (typeof WEEKDAYS)[number]): number {
   return WEEKDAYS.indexOf(day);
+}
+
+/** `08:30` as minutes since local midnight. */
+export function minuteOf(time: string): number {
+  return Number(time.slice(0, 2)) * 60 + Number(time.slice(3));
 }

@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { customResourceDefinition } from "./crd.ts";
+import { failoverDrill } from "./failover-drill.ts";
 import { fencingDisarm } from "./fencing-disarm.ts";
 import { fencingTopology } from "./fencing-topology.ts";
 import { haVirtualMachinePolicy } from "./ha-virtual-machine-policy.ts";
@@ -17,6 +18,7 @@ export const KINDS: readonly KindDefinition[] = [
   fencingTopology,
   nodeFencing,
   fencingDisarm,
+  failoverDrill,
 ];
 
 const FOLDER = join(import.meta.dirname, "../../crds");

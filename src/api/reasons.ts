@@ -40,8 +40,18 @@ export const CONDITION_REASONS = [
   "FencingDisarmed",
   "Active",
   "Expired",
+  "DrillPending",
+  "DrillSuspended",
+  "DrillRunning",
+  "PromiseKept",
+  "PromiseBroken",
+  "NotMeasured",
+  "DrillTimedOut",
+  "DrillFailed",
+  "DrillInterrupted",
 ] as const;
-export type ConditionReason = (typeof CONDITION_REASONS)[number];
+/** Of a drill that waits or was refused, its conditions give the refusal's reason. */
+export type ConditionReason = (typeof CONDITION_REASONS)[number] | RefusalReason;
 
 export const EVENT_REASONS = [
   "NodeLost",
@@ -61,6 +71,12 @@ export const EVENT_REASONS = [
   "FencingHeld",
   "NodeQuarantined",
   "QuarantineLifted",
+  "DrillStarted",
+  "DrillPassed",
+  "DrillFailed",
+  "DrillInconclusive",
+  "DrillRefused",
+  "DrillInterrupted",
 ] as const;
 export type EventReason = (typeof EVENT_REASONS)[number];
 
@@ -88,6 +104,19 @@ export const REFUSAL_REASONS = [
   "WaitingForDependency",
   "WaitingForMigrationSlot",
   "NotMigratable",
+  "FencingUnderWay",
+  "OtherDrillUnderWay",
+  "NodeUnhealthy",
+  "NodeCordoned",
+  "TargetNotFound",
+  "NothingToDrill",
+  "TooManyVMs",
+  "VirtualMachineNotUp",
+  "MigrationUnderWay",
+  "NotProtected",
+  "NotOptedIn",
+  "NoFailoverCapacity",
+  "StartMissed",
 ] as const;
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 

@@ -32,6 +32,7 @@ const CLUSTER_SCOPED: readonly string[] = [
   "FencingTopology",
   "NodeFencing",
   "FencingDisarm",
+  "FailoverDrill",
 ];
 
 /** Answers reads from the objects of a dump; a write is refused. */

@@ -104,7 +104,7 @@ function whileUp(
     const byReady = subject.protection.availability.upWhen === "Ready" && readyAt !== undefined;
     const nowMs = subject.turn.now.wallMs;
     const atMs = byReady ? wallMsOf(readyAt) : endOf(wallMsOf(open.since), state, nowMs);
-    return closeOutage(account, { atMs, cause: "NodeLost" }, counting);
+    return closeOutage(account, open.cause === "Drill" ? { atMs } : { atMs, cause: "NodeLost" }, counting);
   }
   const { vmi, turn } = subject;
   // Taken for lost, and the same guest still runs: nobody can say whether it was to be reached meanwhile.

@@ -10,6 +10,7 @@ import { nextAccount } from "./availability.ts";
 import { conditionsOf } from "./condition.ts";
 import { sameData } from "../model/equal.ts";
 import { decideDisarms, disarmsByNode } from "./disarm.ts";
+import { decideDrills, drilledVMs } from "./drill.ts";
 import { decideEvacuations, isToBeEmptied } from "./evacuation.ts";
 import { decideFailbacks } from "./failback.ts";
 import { decideFencings } from "./fencing.ts";
@@ -53,6 +54,7 @@ export function decide(snapshot: Snapshot, policy: DecisionPolicy, now: Instant)
   liftQuarantines(turn);
   const slots = new MigrationSlots(turn);
   decideEvacuations(turn, slots);
+  decideDrills(turn, slots);
   decideFailbacks(turn, slots);
   decideRestarts(turn);
   decideOptIns(turn);
@@ -114,6 +116,7 @@ function beginTurn(snapshot: Snapshot, policy: DecisionPolicy, now: Instant): Be
     openFencings,
     topologies: topologiesByNode(snapshot),
     disarms: disarmsByNode(snapshot),
+    drilled: drilledVMs(snapshot),
     hosts,
     storm: storm.message,
     stormRoom: storm.room,

@@ -6,6 +6,7 @@ import type { ProtectionFact } from "../model/protection.ts";
 import { attemptDueAtMs, nextLevel, roundsFailed } from "./attempts.ts";
 import { decideConfirmation } from "./confirmation.ts";
 import { isDisarmed } from "./disarm.ts";
+import { whyDrillOver } from "./drill.ts";
 import { nodeEvent } from "./event.ts";
 import { heldOn } from "./held.ts";
 import { lastHeardWallMs, sawChangeAfter } from "./judge-node.ts";
@@ -147,7 +148,12 @@ function advanceUnproven(turn: Turn, fencing: FencingFact): void {
   const level = nextLevel(turn, fencing);
   const verdict = turn.verdicts.get(nodeName);
   const alive = verdict !== undefined && verdict.kind !== "lost";
-  if (alive && fencing.requested !== true) {
+  const over = alive ? whyDrillOver(turn, fencing) : undefined;
+  if (over !== undefined && fencing.status.attempts.length === 0) {
+    closeLedger(turn, fencing, "Aborted", over);
+    return;
+  }
+  if (alive && (fencing.requested !== true || over !== undefined)) {
     heardAgain(turn, fencing, level);
     return;
   }

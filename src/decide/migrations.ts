@@ -54,10 +54,11 @@ export function migrationStep(
 ): CreateMigrationStep {
   const previous = finishedOurs(turn, vmi).at(-1)?.uid ?? "first";
   const name = derivedName("holdfast", vmi.name, `${vmi.uid}/${previous}`);
-  const why =
-    purpose === "Evacuation"
-      ? `its node ${vmi.nodeName ?? ""} is cordoned`
-      : "it goes back to where it belongs";
+  const why = {
+    Evacuation: `its node ${vmi.nodeName ?? ""} is cordoned`,
+    Failback: "it goes back to where it belongs",
+    Drill: "a FailoverDrill asks for it",
+  }[purpose];
   return {
     kind: "CreateMigration",
     vmKey: vmi.key,

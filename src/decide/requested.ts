@@ -39,7 +39,8 @@ export function stormWith(turn: Turn, nodeName: string): Held | undefined {
   return { reason: "StormHold", message };
 }
 
-function whyBlind({ snapshot, policy, now, plan }: Turn): string | undefined {
+/** Why we cannot say how the nodes are: nothing that may harm is begun then. */
+export function whyBlind({ snapshot, policy, now, plan }: Turn): string | undefined {
   const { lastOkMs, unbrokenSinceMs } = snapshot.contact;
   const silentMs = now.monotonicMs - lastOkMs;
   if (silentMs > BLIND_AFTER_MS) return `the API server has not answered us for ${seconds(silentMs)}`;

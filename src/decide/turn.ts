@@ -1,6 +1,7 @@
 // What every rule of one turn shares: the snapshot, the policy, the time, and the plan being written.
 import type { DecisionPolicy } from "../model/decision-policy.ts";
 import type { DisarmFact } from "../model/disarm.ts";
+import type { DrillFact } from "../model/drill.ts";
 import type { FencingFact, FencingTopologyFact } from "../model/fencing.ts";
 import type { Instant } from "../model/clock.ts";
 import type { NodeVerdict } from "../model/node-verdict.ts";
@@ -55,6 +56,8 @@ export interface Turn {
   readonly openFencings: ReadonlyMap<string, FencingFact>;
   /** The FencingDisarm that keeps each node from being fenced, of several the one that lasts longest. */
   readonly disarms: ReadonlyMap<string, DisarmFact>;
+  /** The drill that is disturbing each of these VMs now. */
+  readonly drilled: ReadonlyMap<string, DrillFact>;
   /** The topology in charge of each node. */
   readonly topologies: ReadonlyMap<string, FencingTopologyFact>;
   /** Nodes that a VM could be started on now, judged without regard to any one VM. */

@@ -25,8 +25,19 @@ export type UpState = { readonly kind: "up"; readonly sinceMs: number } | Down;
 /** KubeVirt's own short pause in a live migration is part of the migration. */
 const PAUSED_BY_MIGRATION = "PausedByMigrationMonitor";
 
-/** Up: its instance runs, is ready, is not paused, and its node is not lost; `failover` is the record as it now stands. */
+/**
+ * Up: its instance runs, is ready, is not paused, and its node is not lost; `failover` is the record as it now stands.
+ * What takes it down while a drill disturbs it counts as the drill's doing: nobody could tell the two apart.
+ */
 export function upStateOf(subject: Subject, failover: FailoverRecord | undefined): UpState {
+  const state = withoutDrill(subject, failover);
+  const isDrilled = subject.turn.drilled.has(subject.protection.vmKey);
+  return state.kind === "down" && state.class === "Unplanned" && isDrilled
+    ? { ...state, cause: "Drill", class: "Planned" }
+    : state;
+}
+
+function withoutDrill(subject: Subject, failover: FailoverRecord | undefined): UpState {
   const { turn, vm, vmi } = subject;
   const nowMs = turn.now.wallMs;
   if (failover !== undefined) return down("NodeLost", "Unplanned", wallMsOf(failover.lastGoodAt));

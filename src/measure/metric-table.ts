@@ -49,6 +49,7 @@ const SOURCES = [
   "topologies",
   "fencings",
   "disarms",
+  "drills",
   "namespaces",
   "kubeVirt",
 ] as const satisfies readonly SourceName[];

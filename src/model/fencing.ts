@@ -193,6 +193,8 @@ export interface FencingFact {
   readonly topology: string | undefined;
   /** Asked for by a person or another controller: the node may be alive, and is fenced all the same. */
   readonly requested?: true;
+  /** The drill that asked for it, as `DRILL_ANNOTATION` names it. */
+  readonly drill?: string;
   readonly detectedAt: string;
   readonly lastSeenAt: string;
   readonly status: FencingStatus;

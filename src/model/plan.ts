@@ -8,6 +8,7 @@ import type {
   NetworkFenceSettings,
   PowerLevel,
 } from "./fencing.ts";
+import type { DrillFact, DrillStatus, NamedProbe } from "./drill.ts";
 import type { NodeVerdict } from "./node-verdict.ts";
 import type { OptInPolicyFact, ProtectionFact, ProtectionStatus } from "./protection.ts";
 import type { Conclusions } from "./snapshot.ts";
@@ -51,6 +52,8 @@ export interface OpenFencingStep extends StepBase {
   readonly message: string;
   readonly detectedAt: string;
   readonly lastSeenAt: string;
+  /** The drill that asks for it, as `DRILL_ANNOTATION` names it: the node is alive, and is fenced all the same. */
+  readonly drill?: string;
 }
 
 /** Make one attempt with one level's device. `mayPowerOff: false` only reads the state (harmless; enough where it is off). */
@@ -208,6 +211,41 @@ export interface WriteSummaryStep extends StepBase {
   readonly status: Readonly<Record<string, unknown>>;
 }
 
+/** Status of a FailoverDrill, guarded by the version it was computed from and by the leader's epoch. */
+export interface WriteDrillStep extends StepBase {
+  readonly kind: "WriteDrill";
+  readonly drill: DrillFact;
+  readonly status: DrillStatus;
+}
+
+/** Cordon a node for a drill, in the drill's name; refused where anybody has cordoned it already. */
+export interface CordonStep extends StepBase {
+  readonly kind: "Cordon";
+  readonly node: string;
+  readonly drill: string;
+}
+
+/** Uncordon a node that a drill has cordoned, and no other. */
+export interface UncordonStep extends StepBase {
+  readonly kind: "Uncordon";
+  readonly node: string;
+  readonly drill: string;
+}
+
+/** Begin to ask the VMs of a run whether they are there. */
+export interface StartDrillProbesStep extends StepBase {
+  readonly kind: "StartDrillProbes";
+  readonly run: string;
+  readonly vmKeys: readonly string[];
+  readonly probes: readonly NamedProbe[];
+}
+
+/** Stop asking; what was found is then among the snapshot's facts. */
+export interface StopDrillProbesStep extends StepBase {
+  readonly kind: "StopDrillProbes";
+  readonly run: string;
+}
+
 export type Step =
   | RefreshNodeStep
   | OpenFencingStep
@@ -230,11 +268,16 @@ export type Step =
   | WriteProtectionStep
   | ApplyProtectionStep
   | DeleteProtectionStep
-  | WriteSummaryStep;
+  | WriteSummaryStep
+  | WriteDrillStep
+  | CordonStep
+  | UncordonStep
+  | StartDrillProbesStep
+  | StopDrillProbesStep;
 
 /** Something we would have done and do not, with the numbers that made it so. A result, not a log line. */
 export interface Refusal {
-  /** `node/<name>`, `vm/<namespace>/<name>`, or `cluster`. */
+  /** `node/<name>`, `vm/<namespace>/<name>`, `drill/<name>`, or `cluster`. */
   readonly about: string;
   readonly reason: string;
   readonly message: string;

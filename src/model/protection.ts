@@ -168,6 +168,8 @@ export interface ProtectionFact extends ProtectionRules {
   readonly madeByPolicy: string | undefined;
   /** Generation of that policy it was made from (annotation `holdfast.dev/policy-generation`). */
   readonly policyGeneration: number | undefined;
+  /** It carries the label by which a drill may fence its node. */
+  readonly mayBeLostInDrill?: true;
   readonly deleting: boolean;
   readonly status: ProtectionStatus;
 }

@@ -73,6 +73,23 @@ function weekdayOf(day: number): number {
   return (((day + 4) % 7) + 7) % 7;
 }
 
+/** The first moment after `afterMs` at which local clocks show that minute on one of these weekdays (0 is Sunday). */
+export function nextWeekly(
+  timeZone: string,
+  { days, minute }: { readonly days: readonly number[]; readonly minute: number },
+  afterMs: number,
+): number | undefined {
+  const today = localDay(timeZone, afterMs);
+  for (let day = today; day <= today + DAYS_A_WEEK; day += 1) {
+    if (!days.includes(weekdayOf(day))) continue;
+    const atMs = momentOf(timeZone, day, minute);
+    if (atMs > afterMs) return atMs;
+  }
+  return undefined;
+}
+
+const DAYS_A_WEEK = 7;
+
 /** One local day with what the rule says about it. */
 interface LocalDay {
   readonly day: number;

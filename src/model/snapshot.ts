@@ -2,6 +2,7 @@
 import type { Span } from "./availability.ts";
 import type { Instant } from "./clock.ts";
 import type { DisarmFact } from "./disarm.ts";
+import type { DrillFact, DrillProbing } from "./drill.ts";
 import type { FencingFact, FencingTopologyFact } from "./fencing.ts";
 import type { NodeFact, NodeLeaseFact, NodePlacement } from "./node.ts";
 import type { PathProbe } from "./probe.ts";
@@ -20,6 +21,7 @@ export type SourceName =
   | "topologies"
   | "fencings"
   | "disarms"
+  | "drills"
   | "namespaces"
   | "kubeVirt";
 
@@ -95,6 +97,9 @@ export interface Snapshot {
   readonly topologies: ReadonlyMap<string, FencingTopologyFact>;
   readonly fencings: ReadonlyMap<string, FencingFact>;
   readonly disarms: ReadonlyMap<string, DisarmFact>;
+  readonly drills: ReadonlyMap<string, DrillFact>;
+  /** What this replica's probes of drilled VMs have found, by the run's key; of runs that another leader began, nothing. */
+  readonly drillProbings: ReadonlyMap<string, DrillProbing>;
   /** Labels of each namespace. */
   readonly namespaces: ReadonlyMap<string, Readonly<Record<string, string>>>;
   readonly kubeVirt: KubeVirtConfig;

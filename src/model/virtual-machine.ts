@@ -126,7 +126,7 @@ export interface MigrationFact {
   readonly failureReason: string | undefined;
 }
 
-export type MigrationPurpose = "Evacuation" | "Failback";
+export type MigrationPurpose = "Evacuation" | "Failback" | "Drill";
 
 /** A virt-launcher pod, or a pod that holds hot-plugged volumes for one. */
 export interface LauncherPodFact {

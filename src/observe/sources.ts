@@ -1,5 +1,6 @@
 // Every collection we watch: where it is, what selects it, and how its objects are read.
 import { collectionPath } from "../api/kind.ts";
+import { failoverDrill } from "../api/failover-drill.ts";
 import { fencingDisarm } from "../api/fencing-disarm.ts";
 import { fencingTopology } from "../api/fencing-topology.ts";
 import { haVirtualMachine } from "../api/ha-virtual-machine.ts";
@@ -8,6 +9,7 @@ import { nodeFencing } from "../api/node-fencing.ts";
 import type { ApiTransport } from "../kube/transport.ts";
 import type { Clock, Random } from "../model/clock.ts";
 import type { DisarmFact } from "../model/disarm.ts";
+import type { DrillFact } from "../model/drill.ts";
 import type { FencingFact, FencingTopologyFact } from "../model/fencing.ts";
 import type { NodeFact, NodeLeaseFact } from "../model/node.ts";
 import type { OptInPolicyFact, ProtectionFact } from "../model/protection.ts";
@@ -20,6 +22,7 @@ import type {
 } from "../model/virtual-machine.ts";
 import { sameData } from "../model/equal.ts";
 import { readDisarm } from "./facts/disarm.ts";
+import { readDrill } from "./facts/drill.ts";
 import { readFencing, readTopology } from "./facts/fencing.ts";
 import { readKubeVirtConfig } from "./facts/kubevirt-config.ts";
 import { LAUNCHER_POD_SELECTOR, readLauncherPod } from "./facts/launcher-pod.ts";
@@ -50,6 +53,7 @@ export interface SourceFacts {
   topologies: FencingTopologyFact;
   fencings: FencingFact;
   disarms: DisarmFact;
+  drills: DrillFact;
   namespaces: Readonly<Record<string, string>>;
   kubeVirt: KubeVirtConfig;
 }
@@ -117,6 +121,7 @@ export function createReflectors(options: SourcesOptions): Reflectors {
     topologies: make("topologies", { path: collectionPath(fencingTopology) }, readTopology),
     fencings: make("fencings", { path: collectionPath(nodeFencing) }, readFencing),
     disarms: make("disarms", { path: collectionPath(fencingDisarm) }, readDisarm),
+    drills: make("drills", { path: collectionPath(failoverDrill) }, readDrill),
     namespaces: make("namespaces", { path: "/api/v1/namespaces" }, readNamespace),
     kubeVirt: make("kubeVirt", { path: `${KUBEVIRT}/kubevirts` }, readKubeVirtConfig),
   };

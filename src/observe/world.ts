@@ -2,6 +2,7 @@
 import type { ApiOutcome, ApiTransport } from "../kube/transport.ts";
 import type { Span } from "../model/availability.ts";
 import type { Clock, Random } from "../model/clock.ts";
+import type { DrillProbing } from "../model/drill.ts";
 import type { FencingAttempt, FencingFact } from "../model/fencing.ts";
 import type { NodeFact, NodeLeaseFact } from "../model/node.ts";
 import type { OutageRecord } from "../model/protection.ts";
@@ -31,6 +32,8 @@ export interface WorldOptions {
   readonly onAttemptEnded?: (attempt: FencingAttempt) => void;
   /** A VM has just come back after the loss of its node. */
   readonly onFailoverEnded?: (outage: OutageRecord) => void;
+  /** What the probes of drilled VMs have found, of whoever runs them; nothing unless said. */
+  readonly drillProbings?: () => ReadonlyMap<string, DrillProbing>;
 }
 
 /** What a fresh reading of a node and its Lease shows; see act's `FactsPort`. */
@@ -58,6 +61,7 @@ export class World {
   readonly #onMigrationEnded: (migration: MigrationFact) => void;
   readonly #onAttemptEnded: (attempt: FencingAttempt) => void;
   readonly #onFailoverEnded: (outage: OutageRecord) => void;
+  readonly #drillProbings: () => ReadonlyMap<string, DrillProbing>;
   readonly #contact: Contact;
   readonly #gaps = new ObservationGaps();
   /** Wall time at which the last leader was last alive, until it is clear from when on we have watched. */
@@ -77,6 +81,7 @@ export class World {
     this.#onMigrationEnded = options.onMigrationEnded ?? (() => undefined);
     this.#onAttemptEnded = options.onAttemptEnded ?? (() => undefined);
     this.#onFailoverEnded = options.onFailoverEnded ?? (() => undefined);
+    this.#drillProbings = options.drillProbings ?? (() => new Map());
     this.#contact = new Contact(options.clock, (lengthMs) => {
       const { wallMs } = this.#clock.now();
       this.#gaps.add({ fromMs: wallMs - lengthMs, toMs: wallMs });
@@ -197,6 +202,8 @@ export class World {
       topologies: r.topologies.store,
       fencings: r.fencings.store,
       disarms: r.disarms.store,
+      drills: r.drills.store,
+      drillProbings: this.#drillProbings(),
       namespaces: r.namespaces.store,
       kubeVirt: r.kubeVirt.store.values().next().value ?? DEFAULT_KUBEVIRT_CONFIG,
       index: this.#indexes.index,
@@ -318,6 +325,7 @@ export class World {
           this.#onAttemptEnded(attempt);
       }),
       disarms: () => this.#onChange(),
+      drills: () => this.#onChange(),
       namespaces: (name) => {
         // Namespaces come and go all day; looking at every VM for each would cost a large cluster most of a second.
         if (!this.#everythingChanged)

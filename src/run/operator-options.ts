@@ -8,6 +8,7 @@ import type { DecisionPolicy, ReadinessPace } from "../model/decision-policy.ts"
 import type { FencingAttempt } from "../model/fencing.ts";
 import type { Plan, Step } from "../model/plan.ts";
 import type { OutageRecord } from "../model/protection.ts";
+import type { StartServiceProbe } from "../model/service-probe.ts";
 import type { MigrationFact } from "../model/virtual-machine.ts";
 import type { ProbeSettings } from "../observe/node-prober.ts";
 import type { DecisionRing } from "./decision-ring.ts";
@@ -50,6 +51,8 @@ export interface OperatorOptions {
   /** An exception out of our own code: the process must not go on. */
   readonly onBug: (error: unknown) => void;
   readonly openDevice?: OpenDevice;
+  /** How drilled VMs are asked whether they are there; over the network unless said. */
+  readonly startServiceProbe?: StartServiceProbe;
   /** Whether and how nodes are probed directly; left out: not at all. */
   readonly probe?: ProbeSettings | undefined;
 }

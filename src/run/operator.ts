@@ -37,6 +37,7 @@ export class Operator {
       random,
       ...(options.probe === undefined ? {} : { probe: options.probe }),
       onChange: () => this.turns.wake(),
+      drillProbings: () => this.#term?.drillProbes.states ?? new Map(),
       onMigrationEnded: (migration) => {
         if (this.leading) options.observer?.onMigrationEnded?.(migration);
       },
@@ -132,7 +133,7 @@ export class Operator {
     this.#options.log.warn({ why }, "no longer leading");
     this.turns.stop();
     this.world.stopProbing();
-    this.#term?.readiness.stop();
+    this.#term?.end();
     this.#term = undefined;
     this.#options.observer?.onLost?.(why);
   }
@@ -147,6 +148,9 @@ export class Operator {
     let highest = 0;
     for (const fencing of this.world.reflectors.fencings.store.values()) {
       highest = Math.max(highest, fencing.status.epoch);
+    }
+    for (const drill of this.world.reflectors.drills.store.values()) {
+      highest = Math.max(highest, drill.status.epoch);
     }
     return highest;
   }

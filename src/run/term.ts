@@ -3,9 +3,12 @@
 import { type ActContext, createActContext } from "../act/context.ts";
 import type { PerformedStep } from "../act/outcome.ts";
 import { identityOf, performStep, priorityOf, queueKeyOf } from "../act/performer.ts";
+import { DrillProbes } from "../act/drill-probes.ts";
 import { ReadinessRounds } from "../act/readiness/readiness-rounds.ts";
 import { SecretShelf } from "../act/readiness/secret-shelf.ts";
 import type { Plan, Step } from "../model/plan.ts";
+import { realProbeNetwork } from "../observe/service-probes/probe-network.ts";
+import { serviceProbes } from "../observe/service-probes/service-probes.ts";
 import type { World } from "../observe/world.ts";
 import type { Leadership } from "./leadership.ts";
 import type { OperatorOptions } from "./operator-options.ts";
@@ -36,6 +39,7 @@ interface TermParts {
 /** Everything that belongs to one leadership and ends with it. */
 export class Term {
   readonly readiness: ReadinessRounds;
+  readonly drillProbes: DrillProbes;
   readonly #options: OperatorOptions;
   readonly #queue: WorkQueue<Step, PerformedStep>;
   readonly #pacing: StepPacing;
@@ -44,8 +48,14 @@ export class Term {
   constructor({ options, world, leadership, wake, ...parts }: TermParts) {
     this.#options = options;
     this.#pacing = new StepPacing(options.clock);
+    this.drillProbes = new DrillProbes({
+      clock: options.clock,
+      startProbe: options.startServiceProbe ?? serviceProbes({ ...options, network: realProbeNetwork }),
+      addressOf: (vmKey) => world.reflectors.virtualMachineInstances.store.get(vmKey)?.address,
+    });
     this.#context = createActContext({
       ...options,
+      drillProbes: this.drillProbes,
       fieldManager: FIELD_MANAGER,
       leadership,
       facts: {
@@ -106,6 +116,12 @@ export class Term {
       priority: priorityOf(step),
     });
     if (!offered.ok && offered.why === "full") this.#options.observer?.onRefused?.();
+  }
+
+  /** Nothing more is asked of anybody in this leadership's name; steps under way end by its signal. */
+  end(): void {
+    this.readiness.stop();
+    void this.drillProbes.end();
   }
 
   /** Waits for steps under way and for their Events, each within its bound. */

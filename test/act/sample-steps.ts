@@ -1,5 +1,6 @@
 // One step of every kind, as a turn might plan it for the scene's node.
 import { DEFAULT_AVAILABILITY_RULE } from "../../src/model/availability.ts";
+import type { DrillFact } from "../../src/model/drill.ts";
 import type { Step } from "../../src/model/plan.ts";
 import type { OptInPolicyFact, ProtectionFact, ProtectionStatus } from "../../src/model/protection.ts";
 import { type ActScene, BOOT_ID, LEVEL, NODE, NODE_UID } from "./act-fixture.ts";
@@ -46,6 +47,26 @@ export const POLICY: OptInPolicyFact = {
   template: { priority: 900, failover: { maxRestarts: 5 } },
   deleting: false,
   status: { conditions: [] },
+};
+
+const DRILL: DrillFact = {
+  name: "d",
+  uid: "uid",
+  resourceVersion: "5",
+  generation: 1,
+  deleting: false,
+  type: "NodeEvacuation",
+  vmKey: undefined,
+  nodeName: NODE,
+  runs: 1,
+  intervalMs: 30_000,
+  schedule: undefined,
+  suspended: false,
+  startTimeoutMs: 60_000,
+  runTimeoutMs: 600_000,
+  promise: {},
+  probes: [],
+  status: { epoch: 1, phase: "Pending", message: "", runs: [], statistics: [], conditions: [] },
 };
 
 type StepOf<Kind extends Step["kind"]> = Extract<Step, { readonly kind: Kind }>;
@@ -122,6 +143,11 @@ export function sampleSteps(scene: ActScene): { readonly [Kind in Step["kind"]]:
       vmUID: "vm-uid",
     },
     DeleteProtection: { kind: "DeleteProtection", namespace: "prod", name: "db", uid: "havm-uid" },
+    WriteDrill: { kind: "WriteDrill", drill: DRILL, status: DRILL.status },
+    Cordon: { kind: "Cordon", node: NODE, drill: "d/uid" },
+    Uncordon: { kind: "Uncordon", node: NODE, drill: "d/uid" },
+    StartDrillProbes: { kind: "StartDrillProbes", run: "uid/1/now", vmKeys: ["prod/db"], probes: [] },
+    StopDrillProbes: { kind: "StopDrillProbes", run: "uid/1/now" },
     WriteSummary: {
       kind: "WriteSummary",
       resource: "fencingtopologies",

@@ -1,6 +1,7 @@
 // Manifests of each kind that are right, and a table of ones that are wrong in one place: shared by the unit test (zod)
 // and the integration test (the API server), so that the two are held to the same answers.
 import { API_VERSION } from "../../src/api/kind.ts";
+import { BAD_DRILLS, GOOD_DRILLS } from "./bad-drills.ts";
 import { BAD_FENCING_LEVELS, GOOD_FENCING_LEVELS } from "./bad-fencing-levels.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
@@ -785,6 +786,7 @@ export const BAD_INPUTS: readonly BadInput[] = [
   ...OF_EXTERNAL_LEVELS,
   ...OF_FENCING,
   ...OF_DISARM,
+  ...BAD_DRILLS,
   ...BAD_FENCING_LEVELS,
 ];
 
@@ -905,6 +907,7 @@ export const GOOD_INPUTS: readonly { readonly what: string; readonly manifest: M
       ],
     }),
   },
+  ...GOOD_DRILLS,
   { what: "a fencing", manifest: fencingWith({}) },
   {
     what: "a requested fencing with times in whole seconds and a message of 1024 characters beyond the BMP",

@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
+import type { FailoverDrill } from "../../src/api/failover-drill.ts";
 import type { FencingDisarm } from "../../src/api/fencing-disarm.ts";
 import type { FencingTopology } from "../../src/api/fencing-topology.ts";
 import type { HAVirtualMachinePolicy } from "../../src/api/ha-virtual-machine-policy.ts";
 import type { HAVirtualMachine } from "../../src/api/ha-virtual-machine.ts";
 import type { NodeFencing } from "../../src/api/node-fencing.ts";
 import type { DisarmStatus } from "../../src/model/disarm.ts";
+import type { DrillStatus } from "../../src/model/drill.ts";
 import type { FencingStatus, FencingTopologyFact } from "../../src/model/fencing.ts";
 import type { OptInPolicyFact, ProtectionStatus } from "../../src/model/protection.ts";
 
@@ -23,9 +25,10 @@ describe("the statuses that decide reads", () => {
       Gives<StatusOf<HAVirtualMachine>, ProtectionStatus, "conditions" | "outages">,
       Gives<StatusOf<NodeFencing>, FencingStatus, "conditions" | "attempts" | "releasedVMs">,
       Gives<StatusOf<FencingDisarm>, DisarmStatus, "conditions" | "heldNodes">,
+      Gives<StatusOf<FailoverDrill>, DrillStatus, "conditions" | "runs" | "statistics">,
       Gives<StatusOf<FencingTopology>, FencingTopologyFact["status"], "conditions">,
       Gives<StatusOf<HAVirtualMachinePolicy>, OptInPolicyFact["status"], "conditions">,
-    ] = [true, true, true, true, true];
+    ] = [true, true, true, true, true, true];
     expect(gives).not.toContain(false);
   });
 });
@@ -36,9 +39,10 @@ describe("the statuses that decide writes", () => {
       Takes<StatusOf<HAVirtualMachine>, ProtectionStatus>,
       Takes<StatusOf<NodeFencing>, FencingStatus>,
       Takes<StatusOf<FencingDisarm>, DisarmStatus>,
+      Takes<StatusOf<FailoverDrill>, DrillStatus>,
       Takes<StatusOf<FencingTopology>, FencingTopologyFact["status"]>,
       Takes<StatusOf<HAVirtualMachinePolicy>, OptInPolicyFact["status"]>,
-    ] = [true, true, true, true, true];
+    ] = [true, true, true, true, true, true];
     expect(takes).not.toContain(false);
   });
 });

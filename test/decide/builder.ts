@@ -10,6 +10,7 @@ import type {
   LevelLimits,
 } from "../../src/model/fencing.ts";
 import type { DisarmFact } from "../../src/model/disarm.ts";
+import type { DrillFact, DrillProbing, DrillStatus } from "../../src/model/drill.ts";
 import type { LevelReadiness } from "../../src/model/fencing-readiness.ts";
 import type { NodeFact, NodeLeaseFact, Taint } from "../../src/model/node.ts";
 import { OUR_TAINT_VALUE, OUT_OF_SERVICE_TAINT, QUARANTINE_TAINT } from "../../src/model/node.ts";
@@ -58,6 +59,7 @@ const SOURCES: readonly SourceName[] = [
   "topologies",
   "fencings",
   "disarms",
+  "drills",
   "namespaces",
   "kubeVirt",
 ];
@@ -80,6 +82,7 @@ export interface NodeWords {
   /** The time in its Lease, by its own clock; none that can be read unless said. */
   readonly leaseStamp?: string;
   readonly fencing?: readonly LevelReadiness[];
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 export interface VMWords extends Partial<Omit<VMFact, "key">> {
@@ -92,6 +95,10 @@ export interface VMWords extends Partial<Omit<VMFact, "key">> {
   /** No launcher pod although it has a VMI. */
   readonly podGone?: boolean;
   readonly podOn?: string;
+}
+
+export interface DrillWords extends Partial<Omit<DrillFact, "status">> {
+  readonly status?: Partial<DrillStatus>;
 }
 
 /** The verdict of a readiness check. */
@@ -120,6 +127,8 @@ export class Cluster {
   readonly fencings = new Map<string, FencingFact>();
   readonly probes = new Map<string, readonly PathProbe[]>();
   readonly disarms = new Map<string, DisarmFact>();
+  readonly drills = new Map<string, DrillFact>();
+  readonly drillProbings = new Map<string, DrillProbing>();
   /** Labels by namespace. */
   readonly namespaces = new Map<string, Readonly<Record<string, string>>>([["ns", {}]]);
   readonly sources = new Map<SourceName, SourceState>(
@@ -156,7 +165,7 @@ export class Cluster {
         ready: ready === "True",
       },
       placementChangedAtMs: NOW_MS - (words.placementAgeMs ?? 600_000),
-      annotations: {},
+      annotations: words.annotations ?? {},
       ...(words.fencing === undefined ? {} : { fencing: words.fencing }),
       heartbeat: { value: "beat", changedAtMs: NOW_MS - (words.heartbeatSilentMs ?? 40_000) },
     });
@@ -373,6 +382,39 @@ export class Cluster {
     return this;
   }
 
+  /** A drill that live-migrates ns/a once; due now, and nothing promised. */
+  drill(name: string, { status, ...change }: DrillWords = {}): this {
+    this.drills.set(name, {
+      name,
+      uid: `uid-${name}`,
+      resourceVersion: "1",
+      generation: 1,
+      deleting: false,
+      type: "LiveMigration",
+      vmKey: change.type === undefined || change.type === "LiveMigration" ? "ns/a" : undefined,
+      nodeName: change.type === undefined || change.type === "LiveMigration" ? undefined : "n1",
+      runs: 1,
+      intervalMs: 30_000,
+      schedule: undefined,
+      suspended: false,
+      startTimeoutMs: 60_000,
+      runTimeoutMs: 600_000,
+      promise: {},
+      probes: [],
+      ...change,
+      status: {
+        epoch: 1,
+        phase: "Pending",
+        message: "",
+        runs: [],
+        statistics: [],
+        conditions: [],
+        ...status,
+      },
+    });
+    return this;
+  }
+
   snapshot(): Snapshot {
     const indexes = new Indexes();
     for (const [key, fact] of this.vms) indexes.vmChanged(key, undefined, fact);
@@ -411,6 +453,8 @@ export class Cluster {
       topologies: this.topologies,
       fencings: this.fencings,
       disarms: this.disarms,
+      drills: this.drills,
+      drillProbings: this.drillProbings,
       namespaces: this.namespaces,
       unobserved: this.unobserved,
       kubeVirt: this.kubeVirt,

@@ -227,6 +227,12 @@ export class LiveWorld {
       case "WriteSummary":
         this.#writeSummary(step, version);
         return true;
+      case "WriteDrill":
+      case "Cordon":
+      case "Uncordon":
+      case "StartDrillProbes":
+      case "StopDrillProbes":
+        return false;
       case "RefreshNode":
       case "Fence":
       case "ConfirmOff":

@@ -5,6 +5,7 @@ import { decide } from "../../src/decide/decide.ts";
 import type { FencingFact } from "../../src/model/fencing.ts";
 import type { Plan } from "../../src/model/plan.ts";
 import type { Condition } from "../../src/model/protection.ts";
+import { drillSituations } from "./drill-situations.ts";
 import {
   attempt,
   type Cluster,
@@ -121,6 +122,7 @@ const situations: readonly Cluster[] = [
   selecting(
     threeNodes().vm("a", { labels: { ha: "yes" }, protection: { madeByPolicy: "all", policyGeneration: 1 } }),
   ),
+  ...drillSituations(),
 ];
 
 function promised(unplannedMs: number): VMWords {
@@ -236,9 +238,15 @@ function selecting(cluster: Cluster): Cluster {
   return cluster;
 }
 
+function isRefusal(reason: string): boolean {
+  return (REFUSAL_REASONS as readonly string[]).includes(reason);
+}
+
 function conditionsIn(plan: Plan): readonly Condition[] {
   return plan.steps.flatMap((step) => {
     if (step.kind === "WriteProtection") return step.status.conditions;
+    // A drill that waits gives the refusal's reason, which is counted among those.
+    if (step.kind === "WriteDrill") return step.status.conditions.filter(({ reason }) => !isRefusal(reason));
     if (step.kind === "WriteSummary") return (step.status["conditions"] ?? []) as readonly Condition[];
     return [];
   });

@@ -44,6 +44,7 @@ test("no right is refused and none is left over", async () => {
   await evacuation();
   await policies();
   await disarms();
+  await drills();
   await rig().stopReplicas();
 
   const requests = rig().audit.requests(begunAtMs);
@@ -120,6 +121,23 @@ test("no right is refused and none is left over", async () => {
       spec: { reason: "tour", until: "2999-01-01T00:00:00Z", nodeSelector: { matchLabels: { no: "node" } } },
     } as never);
     await waitFor("the disarm is in force", async (saw) => {
+      const read = await rig().admin.request<{ readonly status?: object }>({ method: "GET", path });
+      saw(read);
+      return (read.ok && read.value.status !== undefined) || undefined;
+    });
+    await rig().remove(path);
+  }
+
+  /** A FailoverDrill that is suspended says so. */
+  async function drills(): Promise<void> {
+    const path = `/apis/holdfast.dev/v1alpha1/failoverdrills/${namespace}`;
+    await apply(rig().admin, {
+      apiVersion: "holdfast.dev/v1alpha1",
+      kind: "FailoverDrill",
+      metadata: { name: namespace },
+      spec: { type: "NodeEvacuation", nodeName: "node-1", suspend: true },
+    } as never);
+    await waitFor("the drill says that it is suspended", async (saw) => {
       const read = await rig().admin.request<{ readonly status?: object }>({ method: "GET", path });
       saw(read);
       return (read.ok && read.value.status !== undefined) || undefined;

@@ -214,6 +214,7 @@ export class ReadinessRounds {
       labels: node.placement.labels,
       annotations: node.annotations,
       taints: [],
+      unschedulable: false,
       fencing: node.fencing ?? [],
     };
     return {

@@ -59,6 +59,8 @@ function stepText(step: Step): string {
       if ("vmKey" in step) return `${step.kind} ${step.vmKey}`;
       if ("fencing" in step) return `${step.kind} ${step.fencing.name}`;
       if ("node" in step) return `${step.kind} ${step.node}`;
+      if ("drill" in step) return `${step.kind} ${step.drill.name}`;
+      if ("run" in step) return `${step.kind} ${step.run}`;
       return `${step.kind} ${step.name}`;
     }
   }

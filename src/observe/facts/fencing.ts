@@ -2,6 +2,7 @@
 import { durationMs } from "../../api/duration.ts";
 import { type FencingTopology, fencingTopology } from "../../api/fencing-topology.ts";
 import { nodeFencing } from "../../api/node-fencing.ts";
+import { DRILL_ANNOTATION } from "../../model/drill.ts";
 import type {
   DeviceSettings,
   ExternalMethod,
@@ -132,6 +133,7 @@ export function readFencing(raw: unknown, context: ReadingContext<FencingFact>):
   return readWith(nodeFencing.stored, raw, ({ metadata, spec, status }) => {
     const before = context.previous?.uid === metadata.uid ? context.previous : undefined;
     const confirmation = readConfirmation(metadata.annotations, raw);
+    const drill = metadata.annotations[DRILL_ANNOTATION];
     return {
       name: metadata.name,
       uid: metadata.uid,
@@ -141,6 +143,7 @@ export function readFencing(raw: unknown, context: ReadingContext<FencingFact>):
       bootID: spec.bootID,
       topology: spec.topology,
       ...(spec.reason === "Requested" ? { requested: true as const } : {}),
+      ...(drill === undefined ? {} : { drill }),
       detectedAt: spec.detectedAt,
       lastSeenAt: spec.lastSeenAt,
       status: {

@@ -47,5 +47,5 @@ export function readMigration(raw: unknown, context: ReadingContext<MigrationFac
 }
 
 function purposeOf(label: string | undefined): MigrationPurpose | undefined {
-  return label === "Evacuation" || label === "Failback" ? label : undefined;
+  return label === "Evacuation" || label === "Failback" || label === "Drill" ? label : undefined;
 }

@@ -4,6 +4,7 @@ import { availabilityRuleOf } from "../../api/availability-rule.ts";
 import { durationMs } from "../../api/duration.ts";
 import { haVirtualMachine, type HAVirtualMachine } from "../../api/ha-virtual-machine.ts";
 import { haVirtualMachinePolicy } from "../../api/ha-virtual-machine-policy.ts";
+import { NODE_LOSS_OPT_IN_LABEL, NODE_LOSS_OPT_IN_VALUE } from "../../model/drill.ts";
 import type {
   OptInPolicyFact,
   ProtectionFact,
@@ -76,6 +77,9 @@ export function readProtection(raw: unknown): Reading<ProtectionFact> {
       ),
       madeByPolicy: metadata.labels[POLICY_LABEL],
       policyGeneration: Number.isInteger(generation) ? generation : undefined,
+      ...(metadata.labels[NODE_LOSS_OPT_IN_LABEL] === NODE_LOSS_OPT_IN_VALUE
+        ? { mayBeLostInDrill: true as const }
+        : {}),
       deleting: metadata.deletionTimestamp !== undefined,
       status: statusOf(status),
     };
