@@ -40,6 +40,15 @@ export interface RefusalFact {
   readonly times: number;
 }
 
+/** A step that was begun and not done, since the world was found otherwise than when it was decided. */
+export interface RefusedStep {
+  readonly atMs: number;
+  readonly replica: string;
+  /** Its kind and aim. */
+  readonly step: string;
+  readonly why: string;
+}
+
 export interface NodeFact {
   readonly name: string;
   /** The truth: off, booting, running or hung. */
@@ -93,6 +102,7 @@ export interface ScenarioFacts {
     readonly toMs?: number;
   }[];
   readonly refusals: readonly RefusalFact[];
+  readonly refusedSteps: readonly RefusedStep[];
   /** Promises that the checks of the simulation found broken. */
   readonly violations: readonly Violation[];
   /** What is amiss at the end. */

@@ -1,4 +1,5 @@
 // `npm run scenario`: runs scenarios from any folder, compares them with what is expected of them, or prints their facts.
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { compared } from "./expectation.ts";
 import type { ScenarioFacts } from "./facts.ts";
@@ -53,7 +54,7 @@ async function main(): Promise<number> {
   const all: ScenarioFacts[] = [];
   let exitCode = 0;
   for (const given of positionals) {
-    const folders = scenarioFolders(given);
+    const folders = scenarioFolders(fromWhereAsked(given));
     if (folders.length === 0)
       exitCode = unusable([`${given}: no scenario is there; one has a world.yaml and a script.yaml`]);
     for (const folder of folders) {
@@ -71,6 +72,12 @@ async function main(): Promise<number> {
   }
   if (isJson) process.stdout.write(`${JSON.stringify(all, undefined, 2)}\n`);
   return exitCode;
+}
+
+/** npm runs scripts in the package's folder; who types a relative path means the folder he is in. */
+function fromWhereAsked(folder: string): string {
+  const { npm_lifecycle_event: script, INIT_CWD: asked } = process.env;
+  return script === "scenario" && asked !== undefined ? resolve(asked, folder) : folder;
 }
 
 function report(

@@ -5,13 +5,14 @@ import type { Change } from "../api/store.ts";
 import type { StoredObject } from "../api/stored.ts";
 import { HOLDFAST_USER } from "../world/replica.ts";
 import type { World } from "../world/world.ts";
-import type { Occurrence, RefusalFact } from "./facts.ts";
+import type { Occurrence, RefusalFact, RefusedStep } from "./facts.ts";
 
 type Told = Omit<Occurrence, "atMs">;
 
 export class Recorder {
   readonly events: Occurrence[] = [];
   readonly powerCuts: { atMs: number; node: string; replica: string }[] = [];
+  readonly refusedSteps: RefusedStep[] = [];
   readonly #refusals = new Map<string, RefusalFact>();
   readonly #world: () => World;
   readonly #power = new Map<string, string>();
@@ -84,6 +85,13 @@ export class Recorder {
       });
     }
     const kind = said["step"] !== undefined && said["outcome"] !== undefined ? "step" : "device";
+    if (said["outcome"] === "refused" && this.#beganMs !== undefined)
+      this.refusedSteps.push({
+        atMs: this.#sinceMs(),
+        replica,
+        step: textOf(said["step"]),
+        why: textOf(said["detail"]),
+      });
     return this.tell({ kind, replica, text: `${message} ${JSON.stringify(fields)}` });
   }
 

@@ -109,6 +109,7 @@ function gathered(world: World, recorder: Recorder, { name, script }: Scenario):
       ...(toMs === undefined ? {} : { toMs: scriptMs(toMs, beganMs) }),
     })),
     refusals: recorder.refusals,
+    refusedSteps: recorder.refusedSteps,
     complaints: complaints(world),
   };
 }
