@@ -5,12 +5,14 @@ import type { ApiRequest } from "../../../src/kube/transport.ts";
 import { isObject, listIn, objectIn, textOf } from "../api/json.ts";
 import { resourceNamed } from "../api/resources.ts";
 import type { Change } from "../api/store.ts";
-import type { LeaseObject } from "../kubernetes/controller-ports.ts";
 import { leaderOf } from "../world/acts.ts";
 import { BEGAN_WALL_MS } from "../world/sim-time.ts";
 import { ADMIN } from "../world/install.ts";
-import { HOLDFAST_USER } from "../world/replica.ts";
+import { HOLDFAST_NAMESPACE, HOLDFAST_USER } from "../world/replica.ts";
 import type { World } from "../world/world.ts";
+import { AttemptChecks } from "./attempt-checks.ts";
+import { Signs } from "./signs.ts";
+import { StatusChecks } from "./status-checks.ts";
 
 export interface Violation {
   /** Which promise was broken. */
@@ -21,16 +23,11 @@ export interface Violation {
 
 const OUT_OF_SERVICE = "node.kubernetes.io/out-of-service";
 /** A renewal this old at a shot was there to be seen before the decision; a younger one may have come too late for it. */
-const RENEWAL_SEEN_MS = { youngest: 11_000, oldest: 20_000 } as const;
+const RENEWAL_SEEN_MS = { youngest: 11_000, oldest: 19_500 } as const;
 /** Silent for so long at a shot, a node was late in everybody's eyes. */
 const SURELY_LATE_MS = 45_000;
 /** How long an old leader may not know of its successor's Lease. */
 const TAKEN_OVER_MS = 1_000;
-const SHOT_TOGETHER_MS = 3_000;
-/** As in judge-node.ts, with room on the safe side. */
-const BEAT_AFTER_LEASE_MS = 16_000;
-const BEAT_SEEN_MS = 10_000;
-const BEAT_TRUST_MS = 120_000;
 /** A pod bound a moment ago may not have been seen yet. */
 const YOUNG_POD_MS = 60_000;
 const PODS = resourceNamed("v1/pods");
@@ -48,9 +45,9 @@ export class Checks {
   /** What happened at all. */
   readonly counts = { shots: 0, proofs: 0, failovers: 0, migrations: 0 };
   readonly #world: World;
-  readonly #renewals = new Map<string, { renewTime: string; atMs: number[] }>();
-  readonly #shots: { node: string; atMs: number }[] = [];
-  readonly #beats = new Map<string, { value: string; atMs: number }>();
+  readonly #signs: Signs;
+  readonly #attempts: AttemptChecks;
+  readonly #statuses: StatusChecks;
   #highestEpoch = 0;
   #overlapsSeen = 0;
   #leader: { holder: string; sinceMs: number } | undefined;
@@ -60,11 +57,16 @@ export class Checks {
 
   constructor(world: World) {
     this.#world = world;
+    const report = (check: string, message: string) => this.#report(check, message);
+    this.#signs = new Signs(world);
+    this.#attempts = new AttemptChecks(world, this.#signs, report);
+    this.#statuses = new StatusChecks(world, report);
     world.server.store.onEveryChange((change) => this.#changed(change));
   }
 
   /** After every step of the world. */
   look(): void {
+    this.#signs.look();
     const { overlaps } = this.#world.oracle;
     for (; this.#overlapsSeen < overlaps.length; this.#overlapsSeen += 1) {
       const overlap = overlaps[this.#overlapsSeen];
@@ -79,14 +81,18 @@ export class Checks {
     const nowMs = time.nowMs;
     this.counts.shots += 1;
     const node = fleet.node(name);
-    const seen = (this.#renewals.get(name)?.atMs ?? []).filter(
-      (atMs) => nowMs - atMs >= RENEWAL_SEEN_MS.youngest && nowMs - atMs <= RENEWAL_SEEN_MS.oldest,
-    );
-    // A person may ask for a living node to be fenced.
+    // Silence counts only while the API server could hear: an outage of its own says nothing of the node.
+    const seen = this.#signs
+      .renewals(name)
+      .filter(
+        (renewal) =>
+          nowMs - renewal.atMs >= RENEWAL_SEEN_MS.youngest &&
+          this.#signs.hearableSinceMs(renewal) <= RENEWAL_SEEN_MS.oldest,
+      );
     if (seen.length > 0 && node.state === "running" && !this.#isAskedFor(name))
       this.#report(
         "do no harm",
-        `${replica} shoots ${name}, whose Lease was renewed ${seen.map((atMs) => Math.round(nowMs - atMs)).join(", ")} ms ago`,
+        `${replica} shoots ${name}, whose Lease was renewed ${seen.map(({ atMs }) => Math.round(nowMs - atMs)).join(", ")} ms ago, the API server's outages included`,
       );
     const leader = this.#leader;
     if (leader !== undefined && leader.holder !== replica && nowMs - leader.sinceMs > TAKEN_OVER_MS)
@@ -94,25 +100,8 @@ export class Checks {
         "no stale leader",
         `${replica} shoots ${name}, while ${leader.holder} has led for ${Math.round(nowMs - leader.sinceMs)} ms`,
       );
-    this.#judgeIsolation(replica, name);
     this.#judgeRecord(replica, name);
-    this.#shots.push({ node: name, atMs: nowMs });
     const policy = { ...defaultPolicy(), ...plan.policy };
-    const together = new Set(
-      this.#shots
-        .filter(
-          (shot) =>
-            nowMs - shot.atMs < SHOT_TOGETHER_MS &&
-            (shot.node === name || !this.#isProven(shot.node)) &&
-            !this.#hasFailedRound(shot.node),
-        )
-        .map((shot) => shot.node),
-    );
-    if (together.size > policy.maxConcurrentFencings)
-      this.#report(
-        "limits",
-        `${together.size} nodes are shot at once, limit ${policy.maxConcurrentFencings}`,
-      );
     const late = plan.nodes.filter((other) => this.#isSurelyLate(other.name)).map((other) => other.name);
     const limit = stormLimit(policy.stormMaxLost, plan.nodes.length);
     if (late.length > limit && late.includes(name))
@@ -143,21 +132,6 @@ export class Checks {
     );
   }
 
-  /** virt-handler was heard so much later than the kubelet that guests may well be running. */
-  #judgeIsolation(replica: string, name: string): void {
-    const { nowMs } = this.#world.time;
-    const beat = this.#beats.get(name);
-    const renewedMs = this.#renewals.get(name)?.atMs.at(-1);
-    if (beat === undefined || renewedMs === undefined || this.#world.fleet.node(name).state !== "running")
-      return;
-    const isLater = beat.atMs - renewedMs > BEAT_AFTER_LEASE_MS;
-    if (isLater && nowMs - beat.atMs > BEAT_SEEN_MS && nowMs - beat.atMs < BEAT_TRUST_MS)
-      this.#report(
-        "do no harm",
-        `${replica} shoots ${name}, whose virt-handler was heard ${Math.round(nowMs - beat.atMs)} ms ago`,
-      );
-  }
-
   /** What is about to be done is on record. */
   #judgeRecord(replica: string, name: string): void {
     const isOnRecord = this.#world.server.store.list(FENCINGS).some((fencing) => {
@@ -175,6 +149,8 @@ export class Checks {
   }
 
   #changed(change: Change): void {
+    this.#signs.changed(change);
+    this.#statuses.changed(change);
     switch (change.object.kind) {
       case "Lease":
         return this.#leaseChanged(change);
@@ -195,29 +171,29 @@ export class Checks {
   }
 
   #leaseChanged({ object, type }: Change): void {
-    const { metadata, spec } = object as unknown as LeaseObject;
     const { nowMs } = this.#world.time;
-    if (metadata.namespace !== "kube-node-lease") {
-      const leader = type === "DELETED" ? undefined : leaderOf(this.#world);
-      if (leader !== undefined && leader.holder !== this.#leader?.holder) {
-        if (leader.epoch <= this.#highestEpoch && leader.holder !== this.#lastHolder)
-          this.#report(
-            "no stale leader",
-            `${leader.holder} leads with epoch ${leader.epoch}, which is not new`,
-          );
-        this.#highestEpoch = Math.max(this.#highestEpoch, leader.epoch);
-        this.#lastHolder = leader.holder;
-      }
-      if (leader?.holder !== this.#leader?.holder)
-        this.#leader = leader === undefined ? undefined : { holder: leader.holder, sinceMs: nowMs };
-      return;
+    if (object.metadata["namespace"] !== HOLDFAST_NAMESPACE) return;
+    // With the Lease goes what it knew; what still counts then is what the ledgers carry.
+    if (type === "DELETED") this.#highestEpoch = this.#highestOnRecord();
+    const leader = type === "DELETED" ? undefined : leaderOf(this.#world);
+    if (leader !== undefined && leader.holder !== this.#leader?.holder) {
+      if (leader.epoch <= this.#highestEpoch && leader.holder !== this.#lastHolder)
+        this.#report(
+          "no stale leader",
+          `${leader.holder} leads with epoch ${leader.epoch}, which is not new`,
+        );
+      this.#highestEpoch = Math.max(this.#highestEpoch, leader.epoch);
+      this.#lastHolder = leader.holder;
     }
-    const known = this.#renewals.get(metadata.name) ?? { renewTime: "", atMs: [] };
-    if (spec?.renewTime !== undefined && spec.renewTime !== known.renewTime) {
-      known.atMs.push(nowMs);
-      if (known.atMs.length > 20) known.atMs.shift();
-      this.#renewals.set(metadata.name, { renewTime: spec.renewTime, atMs: known.atMs });
-    }
+    if (leader?.holder !== this.#leader?.holder)
+      this.#leader = leader === undefined ? undefined : { holder: leader.holder, sinceMs: nowMs };
+  }
+
+  #highestOnRecord(): number {
+    const epochs = this.#world.server.store
+      .list(FENCINGS)
+      .map((fencing) => (objectIn(fencing, "status") as LedgerStatus).epoch ?? 0);
+    return Math.max(0, ...epochs);
   }
 
   #podChanged({ type, object, by }: Change): void {
@@ -279,10 +255,6 @@ export class Checks {
   }
 
   #nodeChanged({ object, before, by }: Change): void {
-    const value = objectIn(object.metadata, "annotations")["kubevirt.io/heartbeat"];
-    const { name } = object.metadata;
-    if (typeof value === "string" && value !== this.#beats.get(name)?.value)
-      this.#beats.set(name, { value, atMs: this.#world.time.nowMs });
     if (!by.startsWith(HOLDFAST_USER)) return;
     const has = (node: unknown) =>
       (listIn(objectIn(node, "spec"), "taints") as readonly { readonly key?: string }[]).some(
@@ -297,8 +269,10 @@ export class Checks {
       );
   }
 
-  #ledgerChanged({ object, before, type }: Change): void {
+  #ledgerChanged(change: Change): void {
+    const { object, before, type } = change;
     if (type === "DELETED" || !isObject(object["status"])) return;
+    this.#attempts.changed(change);
     const status = object["status"] as LedgerStatus;
     const old = objectIn(before, "status") as LedgerStatus;
     if (status.phase === "Released" && old.phase !== "Released")
@@ -347,22 +321,10 @@ export class Checks {
     });
   }
 
-  /** Every level with all its retries was tried in vain: such a node holds up no other, and is under no limit itself. */
-  #hasFailedRound(name: string): boolean {
-    return this.#world.server.store.list(FENCINGS).some((fencing) => {
-      const { phase, attempts = [] } = objectIn(fencing, "status") as LedgerStatus;
-      const last = attempts.at(-1);
-      const isOpen = phase !== "Returned" && phase !== "Aborted";
-      if (objectIn(fencing, "spec")["nodeName"] !== name || last === undefined || !isOpen) return false;
-      const finished = last.outcome === "Started" ? last.number - 1 : last.number;
-      return finished > this.#world.plan.topology.retries;
-    });
-  }
-
   /** Silent for long, unproven, and with VMs that count. */
   #isSurelyLate(name: string): boolean {
     const { time, server } = this.#world;
-    const lastMs = this.#renewals.get(name)?.atMs.at(-1);
+    const lastMs = this.#signs.renewals(name).at(-1)?.atMs;
     if (lastMs === undefined || time.nowMs - lastMs < SURELY_LATE_MS) return false;
     if (this.#isProven(name)) return false;
     return server.store
