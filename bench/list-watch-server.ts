@@ -2,24 +2,13 @@
 // own writes. Kubelets renew their Leases and virt-handlers beat, so that nobody looks dead.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type Collection, HEARTBEATS, ordinalIn, RENEWALS } from "./synthetic-cluster.ts";
+import { type Collection, HEARTBEATS, ordinalIn, RENEWALS, type StoredObject } from "./synthetic-cluster.ts";
 
 const BOOKMARK_MS = 30_000;
 /** Signs of life go out in slices, as from nodes that know nothing of each other. */
 const TICK_MS = 100;
 /** Above every captured resourceVersion. */
 const FIRST_VERSION = 10_000_000;
-
-/** As much of an object as is changed here. */
-export interface StoredObject {
-  readonly metadata: {
-    readonly name: string;
-    resourceVersion: string;
-    annotations?: Record<string, string>;
-  };
-  spec?: Record<string, unknown>;
-  status?: unknown;
-}
 
 interface Served {
   readonly collection: Collection;

@@ -3,7 +3,17 @@
 import type { ApiTransport } from "../src/kube/transport.ts";
 import { LAUNCHER_POD_SELECTOR } from "../src/observe/facts/launcher-pod.ts";
 import { expectOk } from "../lab/kubevirt/calls.ts";
-import type { StoredObject } from "./list-watch-server.ts";
+
+/** As much of an object as a server changes. */
+export interface StoredObject {
+  readonly metadata: {
+    readonly name: string;
+    resourceVersion: string;
+    annotations?: Record<string, string>;
+  };
+  spec?: Record<string, unknown>;
+  status?: unknown;
+}
 
 /** Names in the captured objects, found nowhere else in them. */
 export const TEMPLATE = { node: "tmpl-node", namespace: "tmpl-namespace", vm: "tmpl-vm" } as const;

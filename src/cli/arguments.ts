@@ -1,5 +1,5 @@
 // Takes a command line apart by the flags a command knows. Every mistake is named at once; nothing is guessed.
-import type { Flag } from "./command.ts";
+import type { Flag } from "./flag.ts";
 
 /** What was given: values by flag name, and the words that belong to no flag. */
 export interface Given {

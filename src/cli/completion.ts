@@ -2,7 +2,8 @@
 import type { CliWorld } from "./cli-world.ts";
 import { parseArguments } from "./arguments.ts";
 import { CommandContext } from "./command-context.ts";
-import { type Command, type Completes, flagsOf } from "./command.ts";
+import { type Command, flagsOf } from "./command.ts";
+import type { Completes } from "./flag.ts";
 import { COMMANDS } from "./commands.ts";
 import { listAll } from "./objects.ts";
 

@@ -1,5 +1,6 @@
 // What --help says, from the commands' own tables.
-import { COMMON_FLAGS, type Command, type Flag } from "./command.ts";
+import type { Command } from "./command.ts";
+import { COMMON_FLAGS, type Flag } from "./flag.ts";
 import { type Paint, wrap } from "./terminal.ts";
 
 interface Page {

@@ -2,7 +2,7 @@
 import { OUTAGE_CAUSES } from "../model/availability.ts";
 import { OUTAGE_PHASES } from "../model/outage-phases.ts";
 import type { AttemptOutcome } from "../model/fencing.ts";
-import type { MetricDefinition } from "./metric-table.ts";
+import type { MetricDefinition } from "./metric-definition.ts";
 
 /** VMs that have series of their own at most; of the rest only sums are told. */
 export const MAX_VMS_WITH_SERIES = 10_000;

@@ -1,22 +1,10 @@
 // Every metric of the operator, once: code, documentation and alert rules are held to this table.
 import { REFUSAL_REASONS } from "../api/reasons.ts";
 import { AVAILABILITY_METRICS } from "./availability-metric-table.ts";
+import type { MetricDefinition } from "./metric-definition.ts";
 import type { FencingPhase } from "../model/fencing.ts";
 import type { NodeVerdict } from "../model/node-verdict.ts";
 import type { SourceName } from "../model/snapshot.ts";
-
-/** The values a label can have, or in words why they are few. */
-export type LabelBound = readonly string[] | string;
-
-export interface MetricDefinition {
-  readonly type: "gauge" | "counter" | "histogram";
-  /** `holdfast_`, what is measured, the unit last; counters end in `_total`. */
-  readonly name: string;
-  readonly help: string;
-  readonly labels: Readonly<Record<string, LabelBound>>;
-  /** Upper bounds of a histogram. */
-  readonly buckets?: readonly number[];
-}
 
 const VERDICTS = [
   "healthy",

@@ -1,7 +1,8 @@
 // Makes the table's metrics in one injected registry. Knows types and labels; knows nothing of what is counted.
 import { collectDefaultMetrics, Counter, Gauge, Histogram, type Registry } from "prom-client";
 import { countedRequest, OTHER_RESOURCE } from "./api-resource.ts";
-import { type MetricDefinition, METRICS, type MetricTable } from "./metric-table.ts";
+import type { MetricDefinition } from "./metric-definition.ts";
+import { METRICS, type MetricTable } from "./metric-table.ts";
 
 type MetricOf<D extends MetricDefinition> = D["type"] extends "gauge"
   ? Gauge<Extract<keyof D["labels"], string>>

@@ -1,11 +1,21 @@
 // How a failover's outage divides into phases, from the times its record holds; sums and means over many. Pure arithmetic.
 import type { Span } from "./availability.ts";
-import type { OutageRecord } from "./protection.ts";
 import { wallMsOf } from "./wall-time.ts";
 
 /** In the order in which they follow each other, from the last moment known good to ready. */
 export const OUTAGE_PHASES = ["detect", "fence", "release", "schedule", "boot", "ready"] as const;
 export type OutagePhase = (typeof OUTAGE_PHASES)[number];
+
+/** When each phase began or ended, as timestamps; those that are unknown, or not yet, are left out. */
+export interface OutageMarks {
+  readonly lastGoodAt: string;
+  readonly lostAt: string;
+  readonly provedAt?: string;
+  readonly releasedAt?: string;
+  readonly scheduledAt?: string;
+  readonly runningAt?: string;
+  readonly readyAt?: string;
+}
 
 /** Phases of several failovers together; those that none of them had are left out. */
 export interface PhaseSum {
@@ -16,7 +26,7 @@ export interface PhaseSum {
 }
 
 /** Lengths of the phases whose both ends are known; a phase that ended before it began took no time. */
-export function phaseLengths(outage: OutageRecord): readonly (readonly [phase: OutagePhase, ms: number])[] {
+export function phaseLengths(outage: OutageMarks): readonly (readonly [phase: OutagePhase, ms: number])[] {
   const { lastGoodAt, lostAt, provedAt, releasedAt, scheduledAt, runningAt, readyAt } = outage;
   const marks = [lastGoodAt, lostAt, provedAt, releasedAt, scheduledAt, runningAt, readyAt];
   return OUTAGE_PHASES.flatMap((phase, i) => {
@@ -28,7 +38,7 @@ export function phaseLengths(outage: OutageRecord): readonly (readonly [phase: O
 }
 
 /** The phases of the failovers that ended in the window: MTTR taken apart is what `meanMs` makes of them. */
-export function sumPhases(outages: readonly OutageRecord[], window: Span): readonly PhaseSum[] {
+export function sumPhases(outages: readonly OutageMarks[], window: Span): readonly PhaseSum[] {
   const ended = outages.filter(({ readyAt }) => {
     const atMs = readyAt === undefined ? Number.NaN : wallMsOf(readyAt);
     return atMs >= window.fromMs && atMs < window.toMs;

@@ -1,6 +1,6 @@
 // The promise made for one VM (an HAVirtualMachine), and what its status remembers, in domain values.
 import type { Account, AvailabilityRule } from "./availability.ts";
-import type { OutagePhase } from "./outage-phases.ts";
+import type { OutageMarks, OutagePhase } from "./outage-phases.ts";
 import type { LabelSelector } from "./label-selector.ts";
 
 export interface Condition {
@@ -73,20 +73,13 @@ export interface DisplacedFrom {
   readonly since: string;
 }
 
-export interface OutageRecord {
+export interface OutageRecord extends OutageMarks {
   readonly cause: "NodeLost" | "Evacuation" | "Other";
   readonly fencing?: string;
   readonly fromNode: string;
   readonly toNode?: string;
   readonly vmiUID: string;
   readonly newVMIUID?: string;
-  readonly lastGoodAt: string;
-  readonly lostAt: string;
-  readonly provedAt?: string;
-  readonly releasedAt?: string;
-  readonly scheduledAt?: string;
-  readonly runningAt?: string;
-  readonly readyAt?: string;
 }
 
 export interface EvacuationRecord {

@@ -1,6 +1,7 @@
 // docs/metrics.md is what the table renders to; `vitest run --project unit test/measure/metrics-reference.test.ts -u` writes it anew.
 import { describe, expect, it } from "vitest";
-import { type MetricDefinition, METRICS } from "../../src/measure/metric-table.ts";
+import type { MetricDefinition } from "../../src/measure/metric-definition.ts";
+import { METRICS } from "../../src/measure/metric-table.ts";
 
 const HEAD = `# Metrics
 

@@ -2,7 +2,8 @@ import { Registry } from "prom-client";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { ApiFailureKind } from "../../src/kube/transport.ts";
 import { countedRequest } from "../../src/measure/api-resource.ts";
-import { type MetricDefinition, METRICS } from "../../src/measure/metric-table.ts";
+import type { MetricDefinition } from "../../src/measure/metric-definition.ts";
+import { METRICS } from "../../src/measure/metric-table.ts";
 import {
   createApiRequestCounter,
   createMetrics,

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { type MetricDefinition, METRICS } from "../../src/measure/metric-table.ts";
+import type { MetricDefinition } from "../../src/measure/metric-definition.ts";
+import { METRICS } from "../../src/measure/metric-table.ts";
 import { readRules } from "./alert-rules.ts";
 
 const runbook = readFileSync(new URL("../../docs/runbook.md", import.meta.url), "utf8");

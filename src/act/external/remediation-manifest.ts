@@ -2,12 +2,12 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { API_VERSION } from "../../api/kind.ts";
-import type { RemediationTemplateRef } from "../../model/fencing.ts";
+import type { FencingFact, RemediationTemplateRef } from "../../model/fencing.ts";
+import type { FreshNode } from "../fresh-nodes.ts";
 import type { Caller, Effect } from "../guarded-request.ts";
 import { send } from "../guarded-request.ts";
 import { kindPath, type ServedKind } from "./api-kinds.ts";
 import type { OwnerMachine } from "./owner-machine.ts";
-import type { RemediationTarget } from "./remediation.ts";
 import { FENCING_LABEL } from "./remediation-list.ts";
 import {
   MULTIPLE_TEMPLATES_ANNOTATION,
@@ -32,6 +32,15 @@ const templateObject = z.object({
 });
 
 type Template = z.output<typeof templateObject>;
+
+/** Which fencing, by which level and template, of which node. */
+export interface RemediationTarget {
+  readonly fencing: FencingFact;
+  readonly level: string;
+  readonly template: RemediationTemplateRef;
+  readonly timeoutMs: number;
+  readonly node: FreshNode;
+}
 
 export interface Manifest {
   readonly apiVersion: string;

@@ -4,7 +4,6 @@
 // many of ours have failed before, so that two leaders can only make the same one. One that somebody else made for the node
 // is waited for instead of a second one being made; it is neither stopped nor deleted by us.
 import type { ServedKind } from "./api-kinds.ts";
-import type { FencingFact, RemediationTemplateRef } from "../../model/fencing.ts";
 import type { ActContext } from "../context.ts";
 import type { FreshNode } from "../fresh-nodes.ts";
 import { type EffectFailure, send } from "../guarded-request.ts";
@@ -14,7 +13,13 @@ import { discoverKind, kindPath } from "./api-kinds.ts";
 import { type ExternalFence, type ExternalState, failed, waiting } from "./external-fence.ts";
 import { needsMachine, type OwnerMachine, readOwnerMachine } from "./owner-machine.ts";
 import { holdNodeLease } from "./remediation-lease.ts";
-import { type Manifest, manifestOf, readTemplate, suffixOf } from "./remediation-manifest.ts";
+import {
+  type Manifest,
+  manifestOf,
+  readTemplate,
+  type RemediationTarget,
+  suffixOf,
+} from "./remediation-manifest.ts";
 import { FENCING_LABEL, listRemediations } from "./remediation-list.ts";
 import {
   EXCLUDE_LABEL,
@@ -35,14 +40,6 @@ const HEALTH_CHECK_HOLDER = /^(NodeHealthCheck|MachineHealthCheck)-/;
  * word about an earlier boot must not pass for one about this.
  */
 const SKEW_MS = 5_000;
-
-export interface RemediationTarget {
-  readonly fencing: FencingFact;
-  readonly level: string;
-  readonly template: RemediationTemplateRef;
-  readonly timeoutMs: number;
-  readonly node: FreshNode;
-}
 
 interface Found {
   readonly remediation: Remediation;

@@ -11,7 +11,7 @@ import { whyUnaccepted } from "../external/weak-level.ts";
 import type { FreshNode } from "../fresh-nodes.ts";
 import { type EffectFailure, send } from "../guarded-request.ts";
 import { outcomeOf } from "../outcome.ts";
-import type { LevelCheck } from "./level-check.ts";
+import type { CheckResult } from "./check-result.ts";
 
 const CLASSES = "/apis/csiaddons.openshift.io/v1alpha1/networkfenceclasses";
 
@@ -20,7 +20,7 @@ export async function checkExternal(
   source: AccessSource,
   level: ExternalLevel,
   nodeName: string,
-): Promise<LevelCheck | undefined> {
+): Promise<CheckResult | undefined> {
   const unaccepted = whyUnaccepted(level);
   if (unaccepted !== undefined) return broken(unaccepted);
   const node = await source.nodes.read(nodeName);
@@ -37,7 +37,7 @@ async function checkTemplate(
   source: AccessSource,
   ref: RemediationTemplateRef,
   node: FreshNode,
-): Promise<LevelCheck | undefined> {
+): Promise<CheckResult | undefined> {
   const kind = remediationKindOf(ref.kind);
   const why = whyExcluded(node);
   if (why !== undefined) return broken(why);
@@ -62,7 +62,7 @@ async function checkStorage(
   source: AccessSource,
   { className }: NetworkFenceSettings,
   node: FreshNode,
-): Promise<LevelCheck | undefined> {
+): Promise<CheckResult | undefined> {
   const found = await send<unknown>(source, { method: "GET", path: `${CLASSES}/${className}` });
   if (!found.ok) return brokenBy(found);
   const record = parseStorageClients(node.annotations[STORAGE_CLIENTS_ANNOTATION]);
@@ -72,15 +72,15 @@ async function checkStorage(
 }
 
 /** What only a person can change; an API server that does not answer is not the level's fault. */
-function brokenBy(failure: EffectFailure): LevelCheck | undefined {
+function brokenBy(failure: EffectFailure): CheckResult | undefined {
   const { outcome } = outcomeOf(failure);
   return outcome === "retry" || outcome === "stale" ? undefined : broken(failure.message);
 }
 
-function broken(message: string): LevelCheck {
+function broken(message: string): CheckResult {
   return { kind: "broken", reason: "Misconfigured", message, device: undefined };
 }
 
-function ready(message: string): LevelCheck {
+function ready(message: string): CheckResult {
   return { kind: "ready", reason: "DeviceReady", message, device: undefined };
 }

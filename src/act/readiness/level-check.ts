@@ -1,30 +1,18 @@
 // The harmless half of a level's method on one node: log in, read the state and what could be asked for, compare the
 // machine. Knows what an answer means for readiness; knows neither pace nor where the verdict stands.
 import { createHash } from "node:crypto";
-import type { ReadinessReason } from "../../api/reasons.ts";
 import type { Clock } from "../../model/clock.ts";
 import { type FencingLevel, isExternal } from "../../model/fencing.ts";
 import { type AccessSource, readAccess, wrongSystem } from "../device-access.ts";
 import type { DeviceFailureKind, ReadPower, SystemIdentity } from "../fence/fence-device.ts";
 import type { FreshNode } from "../fresh-nodes.ts";
 import type { OpenDevice } from "../open-device.ts";
+import type { CheckResult } from "./check-result.ts";
 import { checkExternal } from "./external-check.ts";
 
 /** Longest check of one device, login included; slow BMCs need seconds for each request. */
 const CHECK_DEADLINE_MS = 20_000;
 const FINGERPRINT_DIGITS = 12;
-
-/**
- * What a check found. `off`: it read Off, which is only held against it once the
- * node is known to have lived on. `passing`: may well be gone at the next look.
- */
-export interface LevelCheck {
-  readonly kind: "ready" | "off" | "passing" | "broken";
-  readonly reason: ReadinessReason;
-  readonly message: string;
-  /** The device that read On or Off of the machine meant; undefined where none did. */
-  readonly device: string | undefined;
-}
 
 export interface CheckSource extends AccessSource {
   readonly clock: Clock;
@@ -39,7 +27,7 @@ export async function checkLevel(
   source: CheckSource,
   level: FencingLevel,
   target: { readonly nodeName: string; readonly signal: AbortSignal },
-): Promise<LevelCheck | undefined> {
+): Promise<CheckResult | undefined> {
   if (isExternal(level)) return checkExternal(source, level, target.nodeName);
   const readied = await readAccess(source, level, target.nodeName);
   if (!readied.ok) {
@@ -65,21 +53,22 @@ export function deviceFingerprint(label: string, { path, uuid, serialNumber }: S
   return createHash("sha256").update(text).digest("hex").slice(0, FINGERPRINT_DIGITS);
 }
 
-const FAILURES: Readonly<Record<Exclude<DeviceFailureKind, "aborted">, Pick<LevelCheck, "kind" | "reason">>> =
-  {
-    timeout: { kind: "passing", reason: "DeviceTimeout" },
-    unreachable: { kind: "passing", reason: "DeviceUnreachable" },
-    busy: { kind: "passing", reason: "DeviceBusy" },
-    faulty: { kind: "passing", reason: "DeviceFaulty" },
-    untrusted: { kind: "broken", reason: "DeviceUntrusted" },
-    denied: { kind: "broken", reason: "DeviceDenied" },
-    misconfigured: { kind: "broken", reason: "Misconfigured" },
-  };
+const FAILURES: Readonly<
+  Record<Exclude<DeviceFailureKind, "aborted">, Pick<CheckResult, "kind" | "reason">>
+> = {
+  timeout: { kind: "passing", reason: "DeviceTimeout" },
+  unreachable: { kind: "passing", reason: "DeviceUnreachable" },
+  busy: { kind: "passing", reason: "DeviceBusy" },
+  faulty: { kind: "passing", reason: "DeviceFaulty" },
+  untrusted: { kind: "broken", reason: "DeviceUntrusted" },
+  denied: { kind: "broken", reason: "DeviceDenied" },
+  misconfigured: { kind: "broken", reason: "Misconfigured" },
+};
 
 function judgeReading(
   reading: ReadPower,
   { label, node }: { readonly label: string; readonly node: FreshNode },
-): LevelCheck {
+): CheckResult {
   const { state, identity, obstacle, mixed } = reading;
   const wrong = wrongSystem(identity, node);
   if (wrong !== undefined)

@@ -1,7 +1,7 @@
 // From checks to what stands on one node: a single passing failure takes no readiness away, and "Off" is held against a
 // device only once the node has been heard since. Pure but for what it remembers between two checks.
 import type { LevelReadiness, SeenState } from "../../model/fencing-readiness.ts";
-import type { LevelCheck } from "./level-check.ts";
+import type { CheckResult } from "./check-result.ts";
 
 /** What is known of the node besides its device's word. */
 export interface NodeWords {
@@ -31,7 +31,7 @@ export class NodeVerdicts {
 
   conclude(
     level: string,
-    check: LevelCheck,
+    check: CheckResult,
     found: { readonly standing: LevelReadiness | undefined; readonly words: NodeWords },
   ): Verdict {
     const { standing, words } = found;
@@ -59,7 +59,7 @@ export class NodeVerdicts {
 
   #say(
     level: string,
-    check: LevelCheck,
+    check: CheckResult,
     said: {
       readonly standing: LevelReadiness | undefined;
       readonly words: NodeWords;
@@ -79,6 +79,6 @@ export class NodeVerdicts {
   }
 }
 
-function seenBy(state: SeenState["state"], { device }: LevelCheck): SeenState | undefined {
+function seenBy(state: SeenState["state"], { device }: CheckResult): SeenState | undefined {
   return device === undefined ? undefined : { state, device };
 }

@@ -1,7 +1,8 @@
 // `protect` and `unprotect`: make and withdraw promises, for the VMs that are there, or by a policy for later ones, too.
 import { API_VERSION } from "../../api/kind.ts";
 import type { CommandContext } from "../command-context.ts";
-import type { Argument, Command, Flag } from "../command.ts";
+import type { Argument, Command } from "../command.ts";
+import type { Flag } from "../flag.ts";
 import { unconfirmed } from "../confirmation.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { create, failureText, ownPath } from "../objects.ts";

@@ -1,6 +1,7 @@
 // `report`: how available each VM, each namespace and the fleet have been, against what was promised.
 import type { CommandContext } from "../command-context.ts";
-import { type Command, FROM_FLAG } from "../command.ts";
+import type { Command } from "../command.ts";
+import { FROM_FLAG } from "../flag.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { observeOnce } from "../observe-once.ts";
 import { readOperatorLease } from "../operator-lease.ts";

@@ -1,6 +1,7 @@
 // `status`: the cluster at a glance, once or for as long as somebody watches.
 import type { CommandContext } from "../command-context.ts";
-import { type Command, FROM_FLAG } from "../command.ts";
+import type { Command } from "../command.ts";
+import { FROM_FLAG } from "../flag.ts";
 import type { Outcome } from "../cli-world.ts";
 import { type ClusterStatus, clusterStatus, type NodeStatus } from "../cluster-status.ts";
 import { readDisarms } from "../disarm.ts";
