@@ -32,6 +32,8 @@ export interface NodeDelays {
   readonly finalNotifyMs: number;
   /** How long a migration without progress lives. */
   readonly migrationProgressTimeoutMs: number;
+  /** The storage answers again → virt-handler resumes a guest that was paused by I/O errors (KubeVirt begins with 10 s). */
+  readonly ioErrorResumeMs: number;
 }
 
 /** The delays of the measurements in `kubevirt-measured.md`, and the real periods of kubelet and virt-handler. */
@@ -52,4 +54,5 @@ export const MEASURED_DELAYS: NodeDelays = {
   launcherExtraGraceMs: 15_000,
   finalNotifyMs: 15_000,
   migrationProgressTimeoutMs: 150_000,
+  ioErrorResumeMs: 10_000,
 };

@@ -18,6 +18,8 @@ export interface FleetOptions {
   readonly csiDrivers?: readonly string[];
   /** Where a guest is to be found on the pod network; its pod's own address unless said. */
   readonly guestAddress?: GuestAddress;
+  /** Whether packets pass between two nodes on the network that migrations use; always, where it is left out. */
+  readonly connected?: (one: string, other: string) => boolean;
 }
 
 /** Without the extra that binds it to a node: a client certificate cannot carry one. */
@@ -52,6 +54,7 @@ export class Fleet {
   /** Adds a node, powered on and booted at once. Unsaid members of `profile` are those of a node of ordinary size. */
   add(profile: Partial<Omit<NodeProfile, "index">> = {}): SimulatedNode {
     const { connect, kubeletVersion, witness, csiDrivers = [], guestAddress } = this.#options;
+    const { connected = () => true } = this.#options;
     const whole = { ...defaultProfile(this.#nextIndex, kubeletVersion), ...profile };
     if (this.#nodes.has(whole.name)) throw new Error(`the fleet has a node ${whole.name} already`);
     this.#nextIndex += 1;
@@ -63,7 +66,9 @@ export class Fleet {
       csiDrivers,
       ...(guestAddress === undefined ? {} : { guestAddress }),
       peers: {
-        waitingLauncher: (nodeName, vmiUid) => this.#nodes.get(nodeName)?.waitingLauncher(vmiUid),
+        waitingLauncher: (nodeName, vmiUid) =>
+          connected(whole.name, nodeName) ? this.#nodes.get(nodeName)?.waitingLauncher(vmiUid) : undefined,
+        reaches: (nodeName) => connected(whole.name, nodeName),
       },
       kubeletTransport: connect(kubelet, `kubelet/${whole.name}`),
       handlerTransport: connect(HANDLER_IDENTITY, `virt-handler/${whole.name}`),

@@ -6,6 +6,8 @@ import { timestamp } from "./objects.ts";
 /** Finds the launcher that waits for a VMI on another node; undefined where that node does not answer. */
 export interface MigrationPeers {
   waitingLauncher(nodeName: string, vmiUid: string): Launcher | undefined;
+  /** Whether packets pass between this node and that one on the network that migrations use. */
+  reaches(nodeName: string): boolean;
 }
 
 /** How the source's libvirt describes its migration (KubeVirt's domain metadata). */
@@ -75,8 +77,8 @@ export class OutgoingMigration {
   #switchOver(sinceMs: number): void {
     const target = this.#target;
     if (this.done || !target) return;
-    const { delays, life } = this.#source.place;
-    if (target.place.life.frozen) {
+    const { delays, life, peers } = this.#source.place;
+    if (target.place.life.frozen || !peers.reaches(target.place.execution.node)) {
       if (labTime.nowMs() - sinceMs > delays.migrationProgressTimeoutMs) {
         this.#fail("Live migration stuck: no progress, it has been aborted");
       } else {

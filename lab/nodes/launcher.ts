@@ -16,6 +16,8 @@ export interface LauncherPlace {
   readonly delays: NodeDelays;
   readonly witness: GuestWitness;
   readonly peers: MigrationPeers;
+  /** Whether the guest's disks answer here; always true of a guest without any. */
+  readonly disksAnswer: () => boolean;
   /** Libvirt's events to virt-handler; unheard while that is dead. */
   readonly onChange: () => void;
   readonly onExit: (exitCode: number) => void;
@@ -31,6 +33,8 @@ export class Launcher implements Workload {
   #exited = false;
   #stopRequested = false;
   #shuttingDown = false;
+  #isStalled = false;
+  #upOnceDisksAnswer = false;
   #guestDelays: GuestDelays;
   #graceMs = 0;
   readonly #timers = new Set<Cancel>();
@@ -67,6 +71,11 @@ export class Launcher implements Workload {
     return this.#domain === "starting" || this.#domain === "running";
   }
 
+  /** Paused by I/O errors: the guest stands still and holds its disk. */
+  get stalled(): boolean {
+    return this.#isStalled;
+  }
+
   get guestDelays(): GuestDelays {
     return this.#guestDelays;
   }
@@ -90,11 +99,43 @@ export class Launcher implements Workload {
     this.#domain = "starting";
     this.place.witness.started(this.place.execution);
     this.#after(this.#guestDelays.guestBootMs, () => {
-      if (this.#domain !== "starting") return;
-      this.#domain = "running";
-      this.place.witness.up(this.place.execution);
-      this.place.onChange();
+      this.#upOnceDisksAnswer = !this.place.disksAnswer();
+      if (!this.#upOnceDisksAnswer) this.#comeUp();
     });
+  }
+
+  #comeUp(): void {
+    if (this.#domain !== "starting") return;
+    this.#domain = "running";
+    this.place.witness.up(this.place.execution);
+    this.place.onChange();
+  }
+
+  /** The disks have ceased to answer, or answer again. A guest that runs pauses at its next write. */
+  noticeDisks(): void {
+    if (!this.place.disksAnswer()) this.#stall();
+    else if (this.#isStalled || this.#upOnceDisksAnswer)
+      this.#after(this.place.delays.ioErrorResumeMs, () => this.#goOn());
+  }
+
+  #stall(): void {
+    if (this.#isStalled || this.#domain !== "running" || this.place.disksAnswer()) return;
+    this.#isStalled = true;
+    this.outgoing?.cancel("the guest was paused by I/O errors");
+    if (!this.place.life.frozen) this.place.witness.froze(this.place.execution);
+    this.place.onChange();
+  }
+
+  #goOn(): void {
+    if (!this.place.disksAnswer()) return;
+    if (this.#upOnceDisksAnswer) {
+      this.#upOnceDisksAnswer = false;
+      this.#comeUp();
+    }
+    if (!this.#isStalled) return;
+    this.#isStalled = false;
+    if (this.#domain === "running") this.place.witness.thawed(this.place.execution);
+    this.place.onChange();
   }
 
   /** ACPI power button, once; a guest that is still booting misses it and is off a shutdown time after it is up. */
@@ -103,7 +144,10 @@ export class Launcher implements Workload {
     this.#shuttingDown = true;
     this.outgoing?.cancel("the guest is shutting down");
     const bootLeftMs = this.#domain === "starting" ? this.#guestDelays.guestBootMs : 0;
-    this.#after(bootLeftMs + this.#guestDelays.guestShutdownMs, () => this.stopGuest("shutdown"));
+    this.#after(bootLeftMs + this.#guestDelays.guestShutdownMs, () => {
+      // One that stands still hears no power button: its grace period ends it.
+      if (!this.#isStalled) this.stopGuest("shutdown");
+    });
   }
 
   /** The guest is off when this returns. */
@@ -188,6 +232,7 @@ export class Launcher implements Workload {
     source.#after(source.place.delays.finalNotifyMs, () => source.exit(0));
     source.place.onChange();
     this.place.onChange();
+    this.#stall();
   }
 
   #goOff(end: GuestEnd): void {

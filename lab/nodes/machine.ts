@@ -18,6 +18,8 @@ export interface MachineOptions {
   readonly delays: NodeDelays;
   readonly witness: GuestWitness;
   readonly peers: MigrationPeers;
+  /** Whether the storage answers this machine. */
+  readonly storageAnswers: () => boolean;
   readonly startHandler: (life: Lifeline, machine: Machine) => VirtHandler;
 }
 
@@ -57,13 +59,18 @@ export class Machine {
   hang(): void {
     if (this.life.frozen) return;
     this.life.freeze();
-    for (const guest of this.guests()) this.#options.witness.froze(guest);
+    for (const guest of this.#movingGuests()) this.#options.witness.froze(guest);
   }
 
   resume(): void {
     if (!this.life.frozen) return;
-    for (const guest of this.guests()) this.#options.witness.thawed(guest);
+    for (const guest of this.#movingGuests()) this.#options.witness.thawed(guest);
     this.life.thaw();
+  }
+
+  /** The storage has ceased to answer, or answers again. */
+  noticeStorage(): void {
+    for (const launcher of this.runtime.launchers()) launcher.noticeDisks();
   }
 
   /** Guests that hold their disks, frozen ones included. */
@@ -71,6 +78,13 @@ export class Machine {
     return this.runtime
       .launchers()
       .filter(({ executing }) => executing)
+      .map(({ place }) => place.execution);
+  }
+
+  #movingGuests(): readonly GuestExecution[] {
+    return this.runtime
+      .launchers()
+      .filter(({ executing, stalled }) => executing && !stalled)
       .map(({ place }) => place.execution);
   }
 
@@ -96,7 +110,8 @@ export class Machine {
   }
 
   #launch(pod: Pod, vmi: { name: string; uid: string }, onExit: (exitCode: number) => void): Launcher {
-    const { profile, delays, witness, peers } = this.#options;
+    const { profile, delays, witness, peers, storageAnswers } = this.#options;
+    const hasDisks = pod.spec.volumes?.some((one) => one.persistentVolumeClaim !== undefined) === true;
     const vm = `${pod.metadata.namespace}/${vmi.name}`;
     return new Launcher({
       execution: {
@@ -110,6 +125,7 @@ export class Machine {
       delays,
       witness,
       peers,
+      disksAnswer: hasDisks ? storageAnswers : () => true,
       onChange: () => this.#handler?.notice(vm),
       onExit,
     });

@@ -46,6 +46,7 @@ export class SimulatedNode {
   readonly #kubeletCable: Cable;
   readonly #handlerCable: Cable;
   #boot: Boot | undefined;
+  #storageAnswers = true;
 
   constructor(options: SimulatedNodeOptions) {
     this.#options = options;
@@ -79,6 +80,14 @@ export class SimulatedNode {
     return this.#boot?.machine.guests() ?? [];
   }
 
+  get isCutFromApi(): boolean {
+    return this.#kubeletCable.isCut;
+  }
+
+  get isKubeletRunning(): boolean {
+    return this.#boot?.kubelet !== undefined;
+  }
+
   /** Power on without the wait for firmware and kernel: for the first start of a lab. */
   startAtOnce(): void {
     this.#powerOn(0);
@@ -93,6 +102,17 @@ export class SimulatedNode {
   healApi(): void {
     this.#kubeletCable.heal();
     this.#handlerCable.heal();
+  }
+
+  /** Cuts the node off from the storage: guests with disks are paused by I/O errors, in KubeVirt's words, and wait. */
+  cutStorage(): void {
+    this.#storageAnswers = false;
+    this.#boot?.machine.noticeStorage();
+  }
+
+  healStorage(): void {
+    this.#storageAnswers = true;
+    this.#boot?.machine.noticeStorage();
   }
 
   /** The kernel hangs: nothing answers, guests stand still and hold their disks, the power stays on. */
@@ -157,6 +177,7 @@ export class SimulatedNode {
       delays,
       witness,
       peers,
+      storageAnswers: () => this.#storageAnswers,
       startHandler: (life, { runtime }) =>
         new VirtHandler({
           profile,

@@ -7,7 +7,7 @@ import { graceSecondsOf, type Vmi, type VmiPhase, type VmiStatus } from "./vmi.t
 import { plainCopy } from "../plain-data.ts";
 
 /** What virt-handler sees of a domain. */
-export type SeenDomain = Pick<Launcher, "domain" | "end">;
+export type SeenDomain = Pick<Launcher, "domain" | "end"> & { readonly stalled?: boolean };
 
 /** KubeVirt's `calculateVmPhaseForStatusReason`. `launcher` undefined: no trace of it on this node. */
 export function phaseOf(vmi: Vmi, launcher: SeenDomain | undefined): VmiPhase | undefined {
@@ -53,11 +53,25 @@ export function withDomainStatus(
     ];
     changed = true;
   }
-  if (phase === "Running") changed = describeRunning(draft, status, podIP) || changed;
+  if (phase === "Running")
+    changed = describeRunning(draft, { status, podIP, stalled: launcher?.stalled === true }) || changed;
   return changed ? draft : undefined;
 }
 
-function describeRunning(vmi: Vmi, status: VmiStatus, podIP: string | undefined): boolean {
+const PAUSED_BY_IO_ERROR: Omit<Condition, "lastProbeTime" | "lastTransitionTime"> = {
+  type: "Paused",
+  status: "True",
+  reason: "PausedIOError",
+  message: "VMI was paused, low-level IO error detected",
+};
+
+interface Seen {
+  readonly status: VmiStatus;
+  readonly podIP: string | undefined;
+  readonly stalled: boolean;
+}
+
+function describeRunning(vmi: Vmi, { status, podIP, stalled }: Seen): boolean {
   const before = JSON.stringify([status.conditions, status.migrationMethod, status.interfaces]);
   const { conditions, method } = judgeMigratability(vmi);
   const agent: Condition = {
@@ -66,7 +80,15 @@ function describeRunning(vmi: Vmi, status: VmiStatus, podIP: string | undefined)
     lastProbeTime: timestamp(),
     lastTransitionTime: null,
   };
-  status.conditions = mergeConditions(status.conditions ?? [], [...conditions, agent]);
+  const others = (status.conditions ?? []).filter(
+    ({ reason }) => reason !== PAUSED_BY_IO_ERROR.reason || stalled,
+  );
+  const paused: Condition = {
+    ...PAUSED_BY_IO_ERROR,
+    lastProbeTime: timestamp(),
+    lastTransitionTime: timestamp(),
+  };
+  status.conditions = mergeConditions(others, [...conditions, agent, ...(stalled ? [paused] : [])]);
   status.migrationMethod = method;
   const interfaces = interfacesOf(vmi, status, podIP);
   if (interfaces.length > 0) status.interfaces = interfaces;

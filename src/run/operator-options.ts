@@ -11,6 +11,7 @@ import type { OutageRecord } from "../model/protection.ts";
 import type { StartServiceProbe } from "../model/service-probe.ts";
 import type { MigrationFact } from "../model/virtual-machine.ts";
 import type { ProbeSettings } from "../observe/node-prober.ts";
+import type { ProbeConnection } from "../observe/probe-connection.ts";
 import type { DecisionRing } from "./decision-ring.ts";
 import type { ElectionTimings } from "./election-timings.ts";
 import type { WorkDone } from "./work-queue.ts";
@@ -55,4 +56,6 @@ export interface OperatorOptions {
   readonly startServiceProbe?: StartServiceProbe;
   /** Whether and how nodes are probed directly; left out: not at all. */
   readonly probe?: ProbeSettings | undefined;
+  /** How a probe is made; the real connection unless said. */
+  readonly probeConnection?: ProbeConnection;
 }

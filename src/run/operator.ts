@@ -36,6 +36,7 @@ export class Operator {
       clock,
       random,
       ...(options.probe === undefined ? {} : { probe: options.probe }),
+      ...(options.probeConnection === undefined ? {} : { probeConnection: options.probeConnection }),
       onChange: () => this.turns.wake(),
       drillProbings: () => this.#term?.drillProbes.states ?? new Map(),
       onMigrationEnded: (migration) => {

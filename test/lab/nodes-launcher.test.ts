@@ -40,6 +40,37 @@ describe("a guest", () => {
     expect(exitCode()).toBeUndefined();
   });
 
+  it("is paused while its disk does not answer, holds it all the same, and goes on by itself", async () => {
+    const rack = new Rack();
+    const { machine, launcher } = await running(rack);
+    rack.storageAnswers = false;
+    machine.noticeStorage();
+    expect(launcher.stalled).toBe(true);
+    expect(rack.oracle.running(VM)[0]?.frozen).toMatchObject([{ toMs: undefined }]);
+    launcher.shutdownGuest();
+    await tick(30);
+    expect(launcher.executing).toBe(true);
+    rack.storageAnswers = true;
+    machine.noticeStorage();
+    await tick(30);
+    expect(launcher.stalled).toBe(false);
+    expect(rack.oracle.running(VM)[0]?.frozen[0]?.toMs).toBeDefined();
+  });
+
+  it("does not come up while its disk does not answer", async () => {
+    const rack = new Rack();
+    const machine = rack.powerOn("a");
+    const { launcher } = rack.launch(machine);
+    rack.storageAnswers = false;
+    launcher.boot();
+    await tick(30);
+    expect(launcher.domain).toBe("starting");
+    rack.storageAnswers = true;
+    machine.noticeStorage();
+    await tick(30);
+    expect(launcher.domain).toBe("running");
+  });
+
   it("never starts on a machine that lost power while it was about to", async () => {
     const rack = new Rack();
     const machine = rack.powerOn("a");

@@ -15,6 +15,7 @@ export const QUICK_DELAYS: NodeDelays = {
   containerStopMs: 5,
   launcherExtraGraceMs: 60,
   finalNotifyMs: 500,
+  ioErrorResumeMs: 10,
   migrationProgressTimeoutMs: 100,
 };
 
@@ -24,6 +25,7 @@ export const VMI_UID = "vmi-1";
 export class Rack {
   readonly oracle = new Oracle();
   readonly machines = new Map<string, Machine>();
+  storageAnswers = true;
   readonly #delays: NodeDelays;
   #pods = 0;
 
@@ -41,7 +43,9 @@ export class Rack {
           const peer = this.machines.get(node);
           return peer?.life.alive && !peer.life.frozen ? peer.runtime.launcherOf(uid) : undefined;
         },
+        reaches: () => true,
       },
+      storageAnswers: () => this.storageAnswers,
       startHandler: () => {
         throw new Error("no virt-handler here");
       },
@@ -69,7 +73,11 @@ function launcherPod(uid: string, vmiUid: string): Pod {
         { apiVersion: "kubevirt.io/v1", kind: "VirtualMachineInstance", name: "vm", uid: vmiUid },
       ],
     },
-    spec: { restartPolicy: "Never", containers: [{ name: "compute" }] },
+    spec: {
+      restartPolicy: "Never",
+      containers: [{ name: "compute" }],
+      volumes: [{ name: "disk", persistentVolumeClaim: { claimName: "disk" } }],
+    },
   };
 }
 

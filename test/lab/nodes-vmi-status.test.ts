@@ -50,6 +50,18 @@ describe("VMI status", () => {
     expect(described && withDomainStatus(described, launcher, "10.1.0.1")).toBeUndefined();
   });
 
+  it("says that I/O errors have paused the guest, and takes it back", () => {
+    const running = { domain: "running" as const, end: undefined };
+    const described = withDomainStatus(vmi("Scheduled"), running, undefined);
+    const paused = described && withDomainStatus(described, { ...running, stalled: true }, undefined);
+    expect(paused?.status?.conditions).toContainEqual(
+      expect.objectContaining({ type: "Paused", status: "True", reason: "PausedIOError" }),
+    );
+    expect(paused && withDomainStatus(paused, { ...running, stalled: true }, undefined)).toBeUndefined();
+    const resumed = paused && withDomainStatus(paused, running, undefined);
+    expect(resumed?.status?.conditions?.map(({ type }) => type)).not.toContain("Paused");
+  });
+
   it("keeps conditions of other writers", () => {
     const ready = { type: "Ready", status: "True" as const };
     const described = withDomainStatus(

@@ -1,9 +1,9 @@
 // CSI-Addons in this process, as its controller behaves: it tells the nodes' client addresses, carries out what a
 // NetworkFence asks for, and says so in the same words for both. Deleting one lifts nothing. What the storage refuses is
-// kept here.
-import { setTimeout as sleep } from "node:timers/promises";
-import { apply } from "../../lab/holdfast/install.ts";
+// kept here. Lives in the lab's time, so that a simulation runs it as well.
 import { waitFor } from "../../lab/cluster/wait-for.ts";
+import { apply } from "../../lab/holdfast/install.ts";
+import { sleep } from "../../lab/lab-time.ts";
 import type { ApiTransport } from "../../src/kube/transport.ts";
 import { openCrd } from "./open-crd.ts";
 
@@ -26,12 +26,19 @@ export class StandInCsiAddons {
   readonly refused = new Set<string>();
   /** Told of each operation once it has taken effect. */
   onOperation: (state: "Fenced" | "Unfenced", cidrs: readonly string[]) => void = () => {};
+  /** Settles once the storage has done it, or says why it could not: it is then asked again at the next look. */
+  operate: () => Promise<string | undefined> = async () => undefined;
+  /** While false its controller is down: nothing moves. */
+  running = true;
   readonly #admin: ApiTransport;
+  readonly #untilNext: () => Promise<void>;
   #stopped = false;
   #loop: Promise<void> = Promise.resolve();
 
-  constructor(admin: ApiTransport) {
+  /** `untilNext`: settles when it is time to look again; every 100 ms unless said. */
+  constructor(admin: ApiTransport, untilNext: () => Promise<void> = () => sleep(POLL_MS)) {
     this.#admin = admin;
+    this.#untilNext = untilNext;
   }
 
   async start(): Promise<void> {
@@ -48,6 +55,11 @@ export class StandInCsiAddons {
       const nodes = await this.#admin.request({ method: "GET", path: NODES });
       return (fences.ok && nodes.ok) || undefined;
     });
+    this.run();
+  }
+
+  /** Runs its controller where its kinds are served already. */
+  run(): void {
     this.#loop = this.#run();
   }
 
@@ -101,8 +113,8 @@ export class StandInCsiAddons {
 
   async #run(): Promise<void> {
     while (!this.#stopped) {
-      for (const fence of await this.fences()) await this.#reconcile(fence);
-      await sleep(POLL_MS);
+      if (this.running) for (const fence of await this.fences()) await this.#reconcile(fence);
+      await this.#untilNext();
     }
   }
 
@@ -110,12 +122,19 @@ export class StandInCsiAddons {
     const { fenceState, cidrs } = spec;
     const message = `${fenceState === "Fenced" ? "" : "un"}fencing operation successful`;
     if (status?.message === message) return;
+    const path = `${FENCES}/${metadata.name}/status`;
+    const failure = await this.operate();
+    if (failure !== undefined) {
+      if (status?.message !== failure)
+        await this.#patch(path, { status: { result: "Failed", message: failure } });
+      return;
+    }
     for (const cidr of cidrs) {
       if (fenceState === "Fenced") this.refused.add(cidr);
       else this.refused.delete(cidr);
     }
     this.onOperation(fenceState, cidrs);
-    await this.#patch(`${FENCES}/${metadata.name}/status`, { status: { result: "Succeeded", message } });
+    await this.#patch(path, { status: { result: "Succeeded", message } });
   }
 
   async #patch(path: string, body: object): Promise<void> {

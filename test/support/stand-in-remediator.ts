@@ -1,8 +1,9 @@
 // A remediation operator in this process, by the medik8s contract: its kinds and rights on the API server, and a controller
-// that fences, taints, tells, and cleans up when its remediation is deleted. What it does to a node the test gives it.
-import { setTimeout as sleep } from "node:timers/promises";
-import { apply } from "../../lab/holdfast/install.ts";
+// that fences, taints, tells, and cleans up when its remediation is deleted. What it does to a node the test gives it. Lives
+// in the lab's time, so that a simulation runs it as well.
 import { waitFor } from "../../lab/cluster/wait-for.ts";
+import { apply } from "../../lab/holdfast/install.ts";
+import { labTime, sleep } from "../../lab/lab-time.ts";
 import { openCrd } from "./open-crd.ts";
 import type { ApiTransport } from "../../src/kube/transport.ts";
 
@@ -22,6 +23,14 @@ const TAINTS = [
 const POLL_MS = 100;
 const MERGE = "application/merge-patch+json";
 
+/** What came of one run of the fence agent. `failed`: it said so, whatever it did. */
+export type AgentEnd = "done" | "failed";
+
+interface Agent {
+  readonly callOff: AbortController;
+  end?: AgentEnd;
+}
+
 export interface StandingRemediation {
   readonly metadata: {
     readonly name: string;
@@ -38,8 +47,8 @@ export interface StandingRemediation {
 }
 
 export class StandInRemediator {
-  /** What it does to a node; it tells success when that has ended. */
-  fence: (node: string) => Promise<void> = async () => {};
+  /** What it does to a node, once for each remediation; how that ended is told when it has. `signal`: it was called off. */
+  fence: (node: string, signal: AbortSignal) => Promise<AgentEnd | void> = async () => {};
   /** While false its controller is down: nothing moves. */
   running = true;
   /** UIDs of the remediations whose node it has fenced, in order. */
@@ -47,13 +56,22 @@ export class StandInRemediator {
   readonly #admin: ApiTransport;
   readonly #namespace: string;
   readonly #collection: string;
+  readonly #untilNext: () => Promise<void>;
+  readonly #agents = new Map<string, Agent>();
   #stopped = false;
   #loop: Promise<void> = Promise.resolve();
+  #lookNow: () => void = () => undefined;
 
-  constructor(admin: ApiTransport, namespace: string = REMEDIATOR_NAMESPACE) {
+  /** `untilNext`: settles when it is time to look again; every 100 ms unless said. */
+  constructor(
+    admin: ApiTransport,
+    namespace: string = REMEDIATOR_NAMESPACE,
+    untilNext: () => Promise<void> = () => sleep(POLL_MS),
+  ) {
     this.#admin = admin;
     this.#namespace = namespace;
     this.#collection = `/apis/${REMEDIATION_API_VERSION}/namespaces/${namespace}/fenceagentsremediations`;
+    this.#untilNext = untilNext;
   }
 
   /** Installs kinds, rights for whoever drives it, and one template, and starts the controller. */
@@ -66,6 +84,11 @@ export class StandInRemediator {
     await waitFor("the remediator's kinds are served", async () => {
       return (await this.#admin.request({ method: "GET", path: this.#collection })).ok || undefined;
     });
+    await this.run(templateName);
+  }
+
+  /** Makes one template and runs the controller, where kinds and namespace are there already. */
+  async run(templateName: string): Promise<void> {
     await this.#admin.request({
       method: "POST",
       path: this.#collection.replace(/s$/, "templates"),
@@ -119,7 +142,12 @@ export class StandInRemediator {
   async #run(): Promise<void> {
     while (!this.#stopped) {
       if (this.running) for (const one of await this.remediations()) await this.#reconcile(one);
-      await sleep(POLL_MS);
+      await Promise.race([
+        this.#untilNext(),
+        new Promise<void>((resolve) => {
+          this.#lookNow = resolve;
+        }),
+      ]);
     }
   }
 
@@ -130,10 +158,11 @@ export class StandInRemediator {
     const is = (type: string, value: string): boolean =>
       status?.conditions?.some((one) => one.type === type && one.status === value) === true;
     if (deletionTimestamp !== undefined) {
-      if (!finalizers.includes(FINALIZER)) return;
-      await this.#taint(node, false);
+      this.#agents.get(uid)?.callOff.abort();
+      if (!finalizers.includes(FINALIZER) || !(await this.#taint(node, false))) return;
       await this.#patch(path, { metadata: { finalizers: null } });
     } else if (annotations["remediation.medik8s.io/nhc-timed-out"] !== undefined) {
+      this.#agents.get(uid)?.callOff.abort();
       if (!is("Succeeded", "False")) await this.#tell(path, { Processing: "False", Succeeded: "False" });
     } else if (!finalizers.includes(FINALIZER)) {
       await this.#patch(path, { metadata: { finalizers: [FINALIZER] } });
@@ -142,16 +171,32 @@ export class StandInRemediator {
         Succeeded: "Unknown",
         FenceAgentActionSucceeded: "Unknown",
       });
-    } else if (!is("FenceAgentActionSucceeded", "True")) {
-      await this.fence(node);
-      await this.#taint(node, true);
+    } else if (!is("FenceAgentActionSucceeded", "True") && !is("Succeeded", "False")) {
+      const end = this.#endOfAgent(uid, node);
+      if (end === "failed") await this.#tell(path, { Processing: "False", Succeeded: "False" });
+      if (end !== "done" || !(await this.#taint(node, true))) return;
       this.fenced.push(uid);
       await this.#tell(path, { Processing: "False", Succeeded: "True", FenceAgentActionSucceeded: "True" });
     }
   }
 
+  /** Runs the agent once for each remediation, beside everything else; undefined while it runs. */
+  #endOfAgent(uid: string, node: string): AgentEnd | undefined {
+    const known = this.#agents.get(uid);
+    if (known !== undefined) return known.end;
+    const agent: Agent = { callOff: new AbortController() };
+    this.#agents.set(uid, agent);
+    void this.#runAgent(node, agent);
+    return undefined;
+  }
+
+  async #runAgent(node: string, agent: Agent): Promise<void> {
+    agent.end = (await this.fence(node, agent.callOff.signal)) ?? "done";
+    this.#lookNow();
+  }
+
   async #tell(path: string, told: Readonly<Record<string, string>>): Promise<void> {
-    const lastTransitionTime = new Date().toISOString().replace(/\.\d+Z$/, "Z");
+    const lastTransitionTime = new Date(labTime.wallMs()).toISOString().replace(/\.\d+Z$/, "Z");
     const conditions = Object.entries(told).map(([type, status]) => ({
       type,
       status,
@@ -162,26 +207,20 @@ export class StandInRemediator {
     await this.#patch(`${path}/status`, { status: { conditions } });
   }
 
-  /** Others write the node as well, so until the write goes through. */
-  async #taint(node: string, tainted: boolean): Promise<void> {
-    await waitFor(`${node} ${tainted ? "tainted" : "free of the taint"}`, () =>
-      this.#writeTaint(node, tainted),
-    );
-  }
-
-  async #writeTaint(node: string, tainted: boolean): Promise<true | undefined> {
+  /** False where it did not go through, since others write the node as well: the next look tries again. */
+  async #taint(node: string, tainted: boolean): Promise<boolean> {
     const path = `/api/v1/nodes/${node}`;
     const read = await this.#admin.request<{
       readonly metadata: { readonly resourceVersion: string };
-      readonly spec: { readonly taints?: readonly { readonly key: string; readonly effect: string }[] };
+      readonly spec?: { readonly taints?: readonly { readonly key: string; readonly effect: string }[] };
     }>({ method: "GET", path });
-    if (!read.ok) return undefined;
-    const others = (read.value.spec.taints ?? []).filter(
+    if (!read.ok) return read.kind === "notFound";
+    const others = (read.value.spec?.taints ?? []).filter(
       (taint) => !TAINTS.some((ours) => ours.key === taint.key && ours.effect === taint.effect),
     );
     const { resourceVersion } = read.value.metadata;
     const taints = tainted ? [...others, ...TAINTS] : others;
-    return (await this.#patch(path, { metadata: { resourceVersion }, spec: { taints } })) || undefined;
+    return this.#patch(path, { metadata: { resourceVersion }, spec: { taints } });
   }
 
   async #patch(path: string, body: object): Promise<boolean> {

@@ -11,7 +11,7 @@ import {
 import type { SimTime } from "../world/sim-time.ts";
 import { frozen } from "./json.ts";
 import type { SimApiServer } from "./server.ts";
-import type { Answer } from "./stored.ts";
+import { type Answer, failure } from "./stored.ts";
 import { SimWatch } from "./watch.ts";
 
 /** The state of the way between one client and the API server; faults change it, connections obey it. */
@@ -26,8 +26,11 @@ export interface Link {
   watchLagMs: () => number;
 }
 
-/** What befalls the API server as a whole. `refusing`: no connection; `mute`: connections that say nothing. */
-export type ServerState = "well" | "refusing" | "mute" | "erring";
+/**
+ * What befalls the API server as a whole. `refusing`: no connection; `mute`: connections that say nothing; `erring`: every
+ * request fails; `full`: etcd has no space left, so that everything can be read and almost nothing written.
+ */
+export type ServerState = "well" | "refusing" | "mute" | "erring" | "full";
 
 /** All connections to one API server. */
 export interface Backbone {
@@ -101,6 +104,7 @@ export class SimConnection implements ApiTransport {
   async #serve(request: ApiRequest): Promise<Answer> {
     const { backbone, user, onServed } = this.#options;
     if (backbone.state === "erring") return ERRING;
+    if (backbone.state === "full" && needsSpace(request)) return NO_SPACE;
     const answer = await backbone.server.handle(request, user);
     onServed?.({ request, answer });
     return answer;
@@ -147,16 +151,16 @@ export class SimConnection implements ApiTransport {
   }
 }
 
-const ERRING: Answer = {
-  status: 500,
-  body: {
-    kind: "Status",
-    status: "Failure",
-    code: 500,
-    reason: "InternalError",
-    message: "etcdserver: request timed out",
-  },
-};
+const ERRING = failure(500, "InternalError", "etcdserver: request timed out");
+const NO_SPACE = failure(500, "InternalError", "etcdserver: mvcc: database space exceeded");
+
+/** etcd still deletes; but a deletion with a grace period, or one that waits for finalizers, is a write. */
+function needsSpace({ method, body }: ApiRequest): boolean {
+  if (method === "GET") return false;
+  return (
+    method !== "DELETE" || (body as { gracePeriodSeconds?: number } | undefined)?.gracePeriodSeconds !== 0
+  );
+}
 
 function failed(kind: "aborted" | "timeout" | "unreachable", message: string): ApiFailure {
   return { ok: false, kind, status: undefined, message };

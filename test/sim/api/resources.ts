@@ -1,6 +1,7 @@
 // Which resources the simulated API server serves, and how a path names them. Facts only.
 import { KINDS } from "../../../src/api/generate.ts";
 import { GROUP, VERSION } from "../../../src/api/kind.ts";
+import type { Json } from "./json.ts";
 
 export interface Resource {
   /** `GROUP/VERSION` or `v1`. */
@@ -22,6 +23,9 @@ function builtIn(apiVersion: string, kind: string, plural: string, rest: Partial
 }
 
 const KUBEVIRT = "kubevirt.io/v1";
+const FAR = "fence-agents-remediation.medik8s.io/v1alpha1";
+const CSI_ADDONS = "csiaddons.openshift.io/v1alpha1";
+const CUSTOM = { ...STATUS, custom: true } as const;
 
 const RESOURCES: readonly Resource[] = [
   builtIn("v1", "Node", "nodes", { ...CLUSTER, ...STATUS }),
@@ -48,6 +52,10 @@ const RESOURCES: readonly Resource[] = [
     custom: true,
   }),
   builtIn(KUBEVIRT, "KubeVirt", "kubevirts", { ...STATUS, custom: true }),
+  builtIn(FAR, "FenceAgentsRemediation", "fenceagentsremediations", CUSTOM),
+  builtIn(FAR, "FenceAgentsRemediationTemplate", "fenceagentsremediationtemplates", CUSTOM),
+  builtIn(CSI_ADDONS, "NetworkFence", "networkfences", { ...CLUSTER, ...CUSTOM }),
+  builtIn(CSI_ADDONS, "CSIAddonsNode", "csiaddonsnodes", CUSTOM),
   ...KINDS.map(({ kind, plural, scope }) =>
     builtIn(`${GROUP}/${VERSION}`, kind, plural, {
       namespaced: scope === "Namespaced",
@@ -64,6 +72,16 @@ export function resourceNamed(name: string): Resource {
   const resource = BY_NAME.get(name);
   if (resource === undefined) throw new Error(`the simulated API server has no ${name}: add it to RESOURCES`);
   return resource;
+}
+
+/** What a server tells of one version of one group; undefined for paths that ask for something else. */
+export function discovered(path: string): Json | undefined {
+  const groupVersion = /^\/apis\/([^/]+\/[^/]+)$/.exec(path)?.[1];
+  if (groupVersion === undefined) return undefined;
+  const resources = RESOURCES.filter(({ apiVersion }) => apiVersion === groupVersion).map(
+    ({ plural, kind, namespaced }) => ({ name: plural, kind, namespaced }),
+  );
+  return resources.length === 0 ? undefined : { kind: "APIResourceList", groupVersion, resources };
 }
 
 /** What a path means; `name` is undefined for a collection. */

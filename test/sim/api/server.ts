@@ -7,7 +7,7 @@ import { isReviewed, reviewed, type VirtApiPorts } from "./admission.ts";
 import { deleted } from "./deletion.ts";
 import { conflictWith, onlyItsPart, otherUID, secondsOf, withData, withPodDefaults } from "./object-shape.ts";
 import { frozen, type Json, jsonPatched, type JsonObject, mergePatched, objectIn, textOf } from "./json.ts";
-import { type Resource, resourceNamed, type Target, targetOf } from "./resources.ts";
+import { discovered, type Resource, resourceNamed, type Target, targetOf } from "./resources.ts";
 import { afterUpdate, apply, firstApplied, sameApplied } from "./server-side-apply.ts";
 import { performVerb, verbOf } from "./kubevirt-verbs.ts";
 import { listed } from "./listing.ts";
@@ -62,6 +62,8 @@ export class SimApiServer {
     }
     const verb = verbOf(request.path);
     if (verb !== undefined) return performVerb(verb, request, this.#virtApi);
+    const discovery = request.method === "GET" ? discovered(request.path) : undefined;
+    if (discovery !== undefined) return { status: 200, body: discovery };
     const target = targetOf(request.path);
     if (target === undefined)
       return failure(404, "NotFound", "the server could not find the requested resource");

@@ -5,6 +5,7 @@ import { objectIn, textOf } from "../api/json.ts";
 import { resourceNamed } from "../api/resources.ts";
 import type { Change } from "../api/store.ts";
 import type { StoredObject } from "../api/stored.ts";
+import { levelsOf } from "../world/install.ts";
 import type { World } from "../world/world.ts";
 import type { Signs } from "./signs.ts";
 
@@ -93,7 +94,8 @@ export class AttemptChecks {
     const last = (objectIn(ledger, "status") as LedgerStatus).attempts?.at(-1);
     if (last === undefined) return false;
     const finished = last.outcome === "Started" ? last.number - 1 : last.number;
-    return finished > this.#world.plan.topology.retries;
+    const round = levelsOf(this.#world.plan.topology).reduce((sum, { retries }) => sum + retries + 1, 0);
+    return finished >= round;
   }
 }
 

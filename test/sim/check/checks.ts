@@ -11,6 +11,7 @@ import { ADMIN } from "../world/install.ts";
 import { HOLDFAST_NAMESPACE, HOLDFAST_USER } from "../world/replica.ts";
 import type { World } from "../world/world.ts";
 import { AttemptChecks } from "./attempt-checks.ts";
+import { PathChecks } from "./path-checks.ts";
 import { Signs } from "./signs.ts";
 import { StatusChecks } from "./status-checks.ts";
 
@@ -55,12 +56,16 @@ export class Checks {
   /** Nodes on which an administrator removed the protection from running guests: what follows there is not ours. */
   readonly #meddled = new Set<string>();
 
+  /** Probes and storage. */
+  readonly paths: PathChecks;
+
   constructor(world: World) {
     this.#world = world;
     const report = (check: string, message: string) => this.#report(check, message);
     this.#signs = new Signs(world);
     this.#attempts = new AttemptChecks(world, this.#signs, report);
     this.#statuses = new StatusChecks(world, report);
+    this.paths = new PathChecks(world, report);
     world.server.store.onEveryChange((change) => this.#changed(change));
   }
 
@@ -70,12 +75,12 @@ export class Checks {
     const { overlaps } = this.#world.oracle;
     for (; this.#overlapsSeen < overlaps.length; this.#overlapsSeen += 1) {
       const overlap = overlaps[this.#overlapsSeen];
-      if (overlap === undefined || this.#meddled.has(overlap.vm)) continue;
+      if (overlap === undefined || this.#meddled.has(overlap.vm) || this.paths.isAccepted(overlap)) continue;
       this.#report("never two", `${overlap.vm} runs on ${overlap.nodes.join(" and ")}`);
     }
   }
 
-  /** A request to cut a node's power leaves a replica. */
+  /** A request to cut a node's power leaves a replica, or one to somebody else to fence it. */
   shot(replica: string, name: string): void {
     const { time, fleet, plan } = this.#world;
     const nowMs = time.nowMs;
@@ -112,8 +117,12 @@ export class Checks {
   }
 
   /** A write (the election's not counted) leaves a replica. */
-  wrote(life: string, { method, path, body }: ApiRequest): void {
+  wrote(life: string, request: ApiRequest): void {
+    const { method, path, body } = request;
     const line = `${method} ${path}`;
+    this.paths.wrote(life, request);
+    const node = method === "POST" ? nodeHandedOver(path, body) : undefined;
+    if (node !== undefined) this.shot(life, node);
     if (method === "DELETE" && objectIn(body, "preconditions")["uid"] === undefined)
       this.#report("only the one meant", `${life} sends ${line} without a UID`);
     const leader = this.#leader;
@@ -211,6 +220,7 @@ export class Checks {
     }
     const guests = this.#world.oracle.running().filter(({ podUid }) => podUid === uid);
     for (const { vm, node, bootID } of guests) {
+      if (this.paths.isStorageFenced(node)) continue;
       if (by === ADMIN || by.startsWith("system:node:")) this.#meddled.add(vm);
       else if (by.startsWith(HOLDFAST_USER))
         this.#report(
@@ -262,7 +272,7 @@ export class Checks {
       );
     if (!has(object) || has(before)) return;
     const guests = this.#world.oracle.running().filter(({ node }) => node === object.metadata.name);
-    if (guests.length > 0)
+    if (guests.length > 0 && !this.paths.isStorageFenced(object.metadata.name))
       this.#report(
         "release needs proof",
         `${by} called ${object.metadata.name} out of service, where ${guests.map(({ vm }) => vm).join(", ")} still hold their disks`,
@@ -281,7 +291,7 @@ export class Checks {
     this.counts.proofs += 1;
     const { nodeName, bootID } = objectIn(object, "spec");
     const node = this.#world.fleet.node(textOf(nodeName));
-    if (node.bootID === bootID)
+    if (node.bootID === bootID && !this.paths.isStorageFenced(node.name))
       this.#report(
         "release needs proof",
         `${object.metadata.name} holds a proof of boot ${textOf(bootID)}, which is ${node.state} on ${textOf(nodeName)}`,
@@ -335,4 +345,11 @@ export class Checks {
           objectIn(pod.metadata, "labels")["kubevirt.io"] === "virt-launcher",
       );
   }
+}
+
+/** The node that such a request hands over to somebody else to be fenced; undefined for every other request. */
+function nodeHandedOver(path: string, body: unknown): string | undefined {
+  if (!path.endsWith("/networkfences") && !path.endsWith("/fenceagentsremediations")) return undefined;
+  const annotations = objectIn(objectIn(body, "metadata"), "annotations");
+  return textOf(annotations["holdfast.dev/node"] ?? annotations["remediation.medik8s.io/node-name"]);
 }

@@ -1,4 +1,6 @@
 // Runs one history: builds the world, lets it settle, lets the script happen, mends everything, and waits until all is well.
+import { objectIn, textOf } from "../api/json.ts";
+import { resourceNamed } from "../api/resources.ts";
 import { Checks, type Violation } from "../check/checks.ts";
 import { complaints } from "../check/wellness.ts";
 import { perform, type Undo } from "../world/acts.ts";
@@ -26,6 +28,8 @@ export interface HistoryOptions {
 /** KubeVirt's longest start back-off is five minutes, a forced detach six, the longest doubts of ours some more. */
 const WELL_LIMIT_MS = 30 * 60_000;
 const SWITCH_ON_MS = 120_000;
+const REBOOT_MS = 2_000;
+const FENCINGS = resourceNamed("holdfast.dev/v1alpha1/nodefencings");
 
 /** Always the same for the same plan and seed. Errors: throws where the plan itself cannot be carried out. */
 export async function runHistory(
@@ -43,6 +47,7 @@ export async function runHistory(
     onLog: (replica, message, fields) => story?.log(replica, message, fields),
     onBug: (replica, error) => checks?.bug(replica, error),
     onWrite: (life, request) => checks?.wrote(life, request),
+    onProbed: (life, address, answer) => checks?.paths.probed(life, address, answer),
   });
   story = new Story(world, options.tells);
   checks = new Checks(world);
@@ -114,8 +119,8 @@ function mend(world: World): void {
   world.setServerState("well");
   for (const node of world.fleet.nodes) {
     node.healApi();
+    world.setNodeLink(node.name, { cutOut: false, cutBack: false });
     node.resume();
-    void node.power.on();
     node.startKubelet();
     node.startVirtHandler();
   }
@@ -126,6 +131,20 @@ function mend(world: World): void {
 
 /** A shot may still be under way, and some topologies leave the node off: then a person switches it on. */
 function keepSwitchedOn(world: World): void {
-  for (const node of world.fleet.nodes) void node.power.on();
+  for (const machine of world.machines.values()) void machine.switchOn();
+  rebootCutOff(world);
   world.time.schedule(SWITCH_ON_MS, () => keepSwitchedOn(world));
+}
+
+/** A node that was cut off from its storage and never rebooted: a person reboots it, as the ledger asks. */
+function rebootCutOff(world: World): void {
+  for (const fencing of world.server.store.list(FENCINGS)) {
+    const { phase, proof } = objectIn(fencing, "status");
+    const node = world.fleet.node(textOf(objectIn(fencing, "spec")["nodeName"]));
+    const { type, bootID } = objectIn({ proof: proof ?? null }, "proof");
+    if (phase === "Returned" || phase === "Aborted" || type !== "StorageFenced" || node.bootID !== bootID)
+      continue;
+    void node.power.off();
+    world.time.schedule(REBOOT_MS, () => void world.machines.get(node.name)?.switchOn());
+  }
 }

@@ -22,6 +22,7 @@ const OWNED = [
   "v1/pods",
   "kubevirt.io/v1/virtualmachineinstances",
   "holdfast.dev/v1alpha1/havirtualmachines",
+  "fence-agents-remediation.medik8s.io/v1alpha1/fenceagentsremediations",
 ].map(resourceNamed);
 
 /** Deletes by force what nobody else will ever finish. */

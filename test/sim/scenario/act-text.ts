@@ -9,7 +9,23 @@ export function actText(act: Act): string {
     case "hang":
       return `${act.node} hangs: guests stand still and hold their disks`;
     case "cutNodeApi":
-      return `${act.node} is cut off from the API server; its guests run on`;
+      return `${act.node} is cut off from the API server${WAY_TEXTS[act.way ?? "both"]}; its guests run on`;
+    case "cutPlane":
+      return `${act.nodes.join(", ")} ${act.nodes.length === 1 ? "is" : "are"} cut off from the ${PLANE_TEXTS[act.plane]}`;
+    case "remediator":
+      return `the remediation operator is ${act.fault}`;
+    case "storageFencer":
+      return `CSI-Addons is ${act.fault}`;
+    case "pauseHealthCheck":
+      return "somebody asks NodeHealthCheck to pause";
+    case "untaint":
+      return `somebody takes all taints off ${act.node}`;
+    case "deleteLedger":
+      return `somebody deletes the ledger of ${act.node}`;
+    case "editTopology":
+      return "somebody edits the FencingTopology";
+    case "quota":
+      return `the quota for pods in ${act.namespace} is used up`;
     case "killKubelet":
       return `the kubelet of ${act.node} dies`;
     case "killVirtHandler":
@@ -26,7 +42,7 @@ export function actText(act: Act): string {
     case "deleteNode":
       return `somebody deletes the Node object of ${act.node}`;
     case "bmc":
-      return `the BMC of ${act.node} is ${BMC_TEXTS[act.fault]}`;
+      return `${act.outlet === undefined ? "the BMC" : `outlet ${act.outlet}`} of ${act.node} is ${BMC_TEXTS[act.fault]}`;
     case "confirmOff":
       return `${act.by} confirms that ${act.node} is off`;
     case "requestFencing":
@@ -62,6 +78,9 @@ export function undoneText(act: Act): string {
   return `no longer: ${actText(act)}`;
 }
 
+const WAY_TEXTS = { both: "", out: ", on the way out", back: ", on the way back" } as const;
+const PLANE_TEXTS = { vmNetwork: "VM network", storage: "storage", bmc: "network of its BMC" } as const;
+
 const BMC_TEXTS = {
   unreachable: "not to be reached",
   slow: "very slow",
@@ -86,6 +105,10 @@ function vmText(act: Extract<Act, { readonly vm: string }>): string {
     forceDeletePod: "deletes, by force, the pod of",
     pauseVM: "pauses",
     startVM: "starts",
+    editVM: "edits the template of",
+    deleteVMI: "deletes the instance of",
+    editPromise: "edits the promise of",
+    deletePromise: "deletes the promise of",
   } as const;
   return `somebody ${texts[act.kind]} ${act.vm}`;
 }
@@ -94,8 +117,7 @@ function replicaText(act: Extract<Act, { readonly replica: string }>): string {
   const { replica } = act;
   switch (act.kind) {
     case "cutReplica": {
-      const ways = { both: "", out: ", on the way out", back: ", on the way back" } as const;
-      return `${replica} is cut off from the API server${ways[act.way]}`;
+      return `${replica} is cut off from the API server${WAY_TEXTS[act.way]}`;
     }
     case "cutReplicaFromBmcs":
       return `${replica} is cut off from the BMCs`;

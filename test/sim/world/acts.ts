@@ -6,7 +6,9 @@ import type { Interception } from "../api/server.ts";
 import { failure } from "../api/stored.ts";
 import { type LeaseObject } from "../kubernetes/controller-ports.ts";
 import { ask, askHoldfast } from "./admin.ts";
+import { outletName } from "./bmc.ts";
 import { createVM } from "./install.ts";
+import { typeKubectl } from "./kubectl.ts";
 import { HOLDFAST_NAMESPACE, HOLDFAST_USER, LEASE_NAME } from "./replica.ts";
 import { annotate, touchVM } from "./vm-acts.ts";
 import type { Act } from "./world-plan.ts";
@@ -46,10 +48,25 @@ export function perform(world: World, act: Act): Undo {
     case "notReady":
       return annotate(world, `/api/v1/nodes/${act.node}`, [UNREADY_ANNOTATION, act.because]);
     case "bmc": {
-      const bmc = world.bmcs.get(act.node);
+      const bmc = world.bmcs.get(act.outlet === undefined ? act.node : outletName(act.node, act.outlet));
       if (bmc !== undefined) bmc.fault = act.fault;
       return () => bmc?.heal();
     }
+    case "cutPlane":
+      return world.planes.cut(act.plane, act.nodes);
+    case "remediator":
+    case "storageFencer":
+    case "pauseHealthCheck":
+      return troubleOthers(world, act);
+    case "editVM":
+    case "deleteVMI":
+    case "editPromise":
+    case "deletePromise":
+    case "untaint":
+    case "deleteLedger":
+    case "editTopology":
+      typeKubectl(world, act);
+      return NOTHING;
     case "cutReplica":
     case "cutReplicaFromBmcs":
     case "freeze":
@@ -68,6 +85,8 @@ export function perform(world: World, act: Act): Undo {
       return NOTHING;
     case "refuseWrites":
       return refuseWrites(world, act);
+    case "quota":
+      return fillQuota(world, act.namespace);
     case "createVM":
       void createVM(world, act.vm);
       return NOTHING;
@@ -110,7 +129,7 @@ function failNode(world: World, act: NodeAct): Undo {
   const node = world.fleet.node(act.node);
   const guests = world.replicas.filter((_, at) => world.plan.replicas[at]?.on === act.node);
   const powerOn = () => {
-    void node.power.on();
+    void world.machines.get(act.node)?.switchOn();
     for (const replica of guests) world.time.schedule(CRASHED_MS, () => replica.start());
   };
   switch (act.kind) {
@@ -133,10 +152,14 @@ function failNode(world: World, act: NodeAct): Undo {
       };
     }
     case "cutNodeApi": {
-      node.cutApi();
-      for (const { link } of guests) Object.assign(link, { cutOut: true, cutBack: true });
+      const { way = "both" } = act;
+      const cuts = { cutOut: way !== "back", cutBack: way !== "out" };
+      if (way === "both") node.cutApi();
+      else world.setNodeLink(act.node, cuts);
+      for (const { link } of guests) Object.assign(link, cuts);
       return () => {
         node.healApi();
+        world.setNodeLink(act.node, { cutOut: false, cutBack: false });
         for (const { link } of guests) Object.assign(link, { cutOut: false, cutBack: false });
         world.resumeWatches();
       };
@@ -232,6 +255,40 @@ function refuseWrites(world: World, { plural, status, whose = "ours" }: Refusing
       : undefined;
   world.server.interceptions.add(refusal);
   return () => world.server.interceptions.delete(refusal);
+}
+
+/** The quota's admission refuses pods whoever makes them, and nothing else. */
+function fillQuota(world: World, namespace: string): Undo {
+  const path = `/api/v1/namespaces/${namespace}/pods`;
+  const refusal: Interception = (request) =>
+    request.method === "POST" && request.path === path
+      ? failure(
+          403,
+          "Forbidden",
+          "pods is forbidden: exceeded quota: pods, requested: pods=1, limited: pods=0",
+        )
+      : undefined;
+  world.server.interceptions.add(refusal);
+  return () => world.server.interceptions.delete(refusal);
+}
+
+type OthersAct = Extract<Act, { readonly kind: "remediator" | "storageFencer" | "pauseHealthCheck" }>;
+
+function troubleOthers(world: World, act: OthersAct): Undo {
+  const { remediator, storage } = world.others;
+  switch (act.kind) {
+    case "remediator":
+      remediator?.become(act.fault);
+      return () => remediator?.become(undefined);
+    case "storageFencer":
+      storage?.become(act.fault);
+      return () => storage?.become(undefined);
+    case "pauseHealthCheck":
+      world.isHealthCheckPaused = true;
+      return () => {
+        world.isHealthCheckPaused = false;
+      };
+  }
 }
 
 /** Who holds the leader's Lease, as stored; undefined while nobody does. */

@@ -1,5 +1,7 @@
-// A node's BMC behind the operator's FenceDevice port: a power switch, its delays and its bad days. The Redfish protocol is
-// tested elsewhere; here it is its behaviour that counts.
+// A node's BMC, or an outlet of a PDU, behind the operator's FenceDevice port: a power switch, its delays and its bad days. The
+// protocols are tested elsewhere; here it is behaviour that counts.
+import type { DeviceAccess } from "../../../src/act/device-access.ts";
+import { AllOfDevice } from "../../../src/act/fence/all-of.ts";
 import type { OpenDevice } from "../../../src/act/open-device.ts";
 import type {
   DeviceAnswer,
@@ -26,6 +28,8 @@ export interface SimBmcParts {
   readonly power: PowerSwitch;
   /** Which machine it says it speaks of; undefined: it does not say, as cheap boards do. */
   readonly uuid: string | undefined;
+  /** Whether it has power of its own, and a network; always, where it is left out. */
+  readonly isThere?: () => boolean;
   readonly time: SimTime;
   readonly chance: Chance;
 }
@@ -38,6 +42,7 @@ export class SimBmc {
   /** Told of every request to cut power that takes effect. */
   onCut: () => void = () => undefined;
   readonly #power: PowerSwitch;
+  readonly #isThere: () => boolean;
   readonly #time: SimTime;
   readonly #chance: Chance;
   #asked = false;
@@ -48,8 +53,13 @@ export class SimBmc {
     this.node = node;
     this.uuid = parts.uuid;
     this.#power = parts.power;
+    this.#isThere = parts.isThere ?? (() => true);
     this.#time = parts.time;
     this.#chance = parts.chance;
+  }
+
+  get isReachable(): boolean {
+    return this.fault !== "unreachable" && this.#isThere();
   }
 
   roundTripMs(): number {
@@ -118,6 +128,11 @@ export class SimBmc {
   }
 }
 
+/** Name of an outlet among the devices, by its node and its place. */
+export function outletName(node: string, at: number): string {
+  return `${node}/outlet-${at}`;
+}
+
 /** What stands between a replica and the BMCs. */
 export interface BmcWay {
   readonly time: SimTime;
@@ -130,15 +145,24 @@ export interface BmcWay {
   readonly isDead: () => boolean;
 }
 
-/** Opens devices whose address is `https://bmc-NODE.example`. */
+/** Opens BMCs at `https://bmc-NODE.example`, and outlets by their PDU `pdu-PLACE.example` with the node as plug. */
 export function openSimDevice(way: BmcWay): OpenDevice {
-  return (access) => {
-    const { address } = (access as { readonly redfish: { readonly address: string } }).redfish;
-    const node = /^https:\/\/bmc-([^.]+)\./.exec(address)?.[1] ?? "";
-    const bmc = way.bmcs.get(node);
-    if (bmc === undefined) throw new Error(`no BMC at ${address}`);
+  const open = (access: DeviceAccess): FenceDevice => {
+    if (access.method === "AllOf")
+      return new AllOfDevice(access.devices.map((one) => ({ name: one.name, device: open(one) })));
+    const name = nameOf(access);
+    const bmc = way.bmcs.get(name);
+    if (bmc === undefined) throw new Error(`no device ${name}`);
     return new SimDevice(bmc, way);
   };
+  return open;
+}
+
+function nameOf(access: Exclude<DeviceAccess, { readonly method: "AllOf" }>): string {
+  if (access.method === "Redfish")
+    return /^https:\/\/bmc-([^.]+)\./.exec(access.redfish.address)?.[1] ?? access.redfish.address;
+  const { ip = "", plug = "" } = access.fenceAgent.parameters;
+  return outletName(plug, Number(/^pdu-(\d+)\./.exec(ip)?.[1]));
 }
 
 class SimDevice implements FenceDevice {
@@ -197,7 +221,7 @@ class SimDevice implements FenceDevice {
       };
       if (call.signal?.aborted === true) return onAbort();
       call.signal?.addEventListener("abort", onAbort, { once: true });
-      if (isCut() || this.#bmc.fault === "unreachable") {
+      if (isCut() || !this.#bmc.isReachable) {
         time.schedule(3_000, () => {
           cancel();
           resolve(fail("unreachable", "no route to host"));

@@ -5,8 +5,15 @@ import { CSI_DRIVER } from "../../../lab/storage/csi-driver.ts";
 import { releasedLease } from "../../../src/run/lease-record.ts";
 import { type ControllerPorts, nodesOf, onChanges, podsOf, write } from "../kubernetes/controller-ports.ts";
 import type { JsonObject } from "../api/json.ts";
+import {
+  installOtherFencers,
+  namespacesOfOthers,
+  REMEDIATION_TEMPLATE,
+  STORAGE_CLASS,
+} from "./other-fencers.ts";
 import { HOLDFAST_NAMESPACE, LEASE_NAME } from "./replica.ts";
-import type { VMPlan } from "./world-plan.ts";
+import { REMEDIATION_API_VERSION, REMEDIATOR_NAMESPACE } from "../../support/stand-in-remediator.ts";
+import type { LevelPlan, NodePlan, VMPlan, WorldPlan } from "./world-plan.ts";
 import type { World } from "./world.ts";
 
 const HOLDFAST_API = "/apis/holdfast.dev/v1alpha1";
@@ -33,6 +40,7 @@ async function installAll(world: World): Promise<void> {
     "kube-node-lease",
     KUBEVIRT_NAMESPACE,
     HOLDFAST_NAMESPACE,
+    ...namespacesOfOthers(plan),
     ...namespaces,
   ])
     await create(world, "/api/v1/namespaces", { metadata: { name } });
@@ -49,30 +57,86 @@ async function installAll(world: World): Promise<void> {
     metadata: { name: "bmc" },
     stringData: { username: "holdfast", password: "simulated" },
   });
-  const { afterFencing, timeout, retries, backoff } = plan.topology;
   await create(world, `${HOLDFAST_API}/fencingtopologies`, {
     apiVersion: "holdfast.dev/v1alpha1",
     kind: "FencingTopology",
-    metadata: { name: "bmc" },
+    metadata: { name: TOPOLOGY_NAME },
     spec: {
       nodeSelector: {},
-      afterFencing,
-      levels: [
-        {
-          name: "bmc",
-          method: "Redfish",
-          timeout,
-          retries,
-          backoff,
-          redfish: {
-            address: "https://bmc-${node.name}.example",
-            credentialsSecretRef: { name: "bmc" },
-            tls: { insecureSkipVerify: true },
-          },
-        },
-      ],
+      afterFencing: plan.topology.afterFencing,
+      levels: levelsOf(plan.topology).map((level, at) =>
+        levelSpec(level, { name: levelName(level, at), plan }),
+      ),
     },
   });
+  await installOtherFencers(world);
+}
+
+export const TOPOLOGY_NAME = "bmc";
+
+/** The levels of a topology, one of the BMC where it names none. */
+export function levelsOf({ levels, timeout, retries, backoff }: WorldPlan["topology"]): readonly LevelPlan[] {
+  return levels ?? [{ method: "bmc", timeout, retries, backoff }];
+}
+
+function levelName({ method }: LevelPlan, at: number): string {
+  return at === 0 ? method.toLowerCase() : `${method.toLowerCase()}-${at}`;
+}
+
+function levelSpec(
+  { method, ...limits }: LevelPlan,
+  { name, plan }: { readonly name: string; readonly plan: WorldPlan },
+): object {
+  switch (method) {
+    case "bmc":
+      return {
+        ...limits,
+        name,
+        method: "Redfish",
+        redfish: {
+          address: "https://bmc-${node.name}.example",
+          credentialsSecretRef: { name: "bmc" },
+          tls: { insecureSkipVerify: true },
+        },
+      };
+    case "outlets":
+      return { ...limits, name, method: "AllOf", devices: outletDevices(plan.nodes) };
+    case "remediation":
+      return {
+        ...limits,
+        name,
+        method: "Remediation",
+        remediation: {
+          templateRef: {
+            apiVersion: REMEDIATION_API_VERSION,
+            kind: "FenceAgentsRemediationTemplate",
+            name: REMEDIATION_TEMPLATE,
+            namespace: REMEDIATOR_NAMESPACE,
+          },
+        },
+      };
+    case "networkFence":
+      return {
+        ...limits,
+        name,
+        method: "NetworkFence",
+        networkFence: { networkFenceClassName: STORAGE_CLASS },
+        acceptWeakProof: ["StorageFenced"],
+      };
+  }
+}
+
+/** One device for each power supply: every node has as many. */
+function outletDevices(nodes: readonly NodePlan[]): readonly object[] {
+  const count = Math.max(...nodes.map(({ outlets = 0 }) => outlets));
+  return Array.from({ length: count }, (_, at) => ({
+    name: `outlet-${at}`,
+    method: "FenceAgent",
+    fenceAgent: {
+      agent: "fence_apc_snmp",
+      parameters: { ip: `pdu-${at}.example`, plug: "${node.name}" },
+    },
+  }));
 }
 
 /** Its disk, the VM, and its promise where it has one. */

@@ -4,6 +4,8 @@ import { defaultPolicy } from "../../../src/config.ts";
 import type { DecisionPolicy, ReadinessPace } from "../../../src/model/decision-policy.ts";
 import type { Clock } from "../../../src/model/clock.ts";
 import type { ApiOutcome, ApiRequest, ApiStream, ApiTransport } from "../../../src/kube/transport.ts";
+import type { ProbeSettings } from "../../../src/observe/node-prober.ts";
+import type { ProbeAnswer, ProbeConnection } from "../../../src/observe/probe-connection.ts";
 import { DEFAULT_ELECTION_TIMINGS } from "../../../src/run/election-timings.ts";
 import { Operator } from "../../../src/run/operator.ts";
 import { type Backbone, type Link, SimConnection } from "../api/connection.ts";
@@ -21,6 +23,8 @@ export interface ReplicaEvents {
   readonly onLog: (replica: string, message: string, fields: object) => void;
   readonly onBug: (replica: string, error: unknown) => void;
   readonly onWrite: (replica: string, request: ApiRequest) => void;
+  /** A probe of that address has come back to it. */
+  readonly onProbed?: (replica: string, address: string, answer: ProbeAnswer) => void;
 }
 
 export interface ReplicaOptions {
@@ -30,6 +34,9 @@ export interface ReplicaOptions {
   readonly bmcs: ReadonlyMap<string, SimBmc>;
   readonly policy: Partial<DecisionPolicy>;
   readonly readiness: ReadinessPace | undefined;
+  /** Whether and how it probes nodes directly. */
+  readonly probe: ProbeSettings | undefined;
+  readonly probeConnection: (of: Replica) => ProbeConnection;
   readonly events: ReplicaEvents;
 }
 
@@ -81,7 +88,7 @@ export class Replica {
 
   start(): void {
     if (this.#life !== undefined) return;
-    const { plan, backbone, chance, bmcs, policy, readiness, events } = this.#options;
+    const { plan, backbone, chance, bmcs, policy, readiness, probe, events } = this.#options;
     this.#lives += 1;
     const life = `${plan.name}_${this.#lives}`;
     const gate = frozenGate(backbone.time);
@@ -102,6 +109,8 @@ export class Replica {
       policy: { ...defaultPolicy(), ...policy },
       readiness: readiness ?? { intervalMs: 0, maxConcurrent: 1 },
       dryRun: false,
+      probe,
+      probeConnection: this.#probing(gate, life),
       openDevice: openSimDevice({
         time: backbone.time,
         bmcs,
@@ -148,6 +157,17 @@ export class Replica {
         return { monotonicMs, wallMs: wallMs + this.wallJumpMs };
       },
       schedule: (delayMs, wake) => inner.schedule(delayMs, () => gate.run(wake)),
+    };
+  }
+
+  #probing(gate: ProcessGate, life: string): ProbeConnection {
+    const connect = this.#options.probeConnection(this);
+    return async (request) => {
+      if (gate.ended) return never();
+      const answer = await connect(request);
+      await gate.open();
+      this.#options.events.onProbed?.(life, request.address, answer);
+      return answer;
     };
   }
 

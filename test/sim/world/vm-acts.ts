@@ -4,6 +4,7 @@ import { PROBE_FAILS_ANNOTATION } from "../../../lab/nodes/pod-status.ts";
 import { listIn, objectIn } from "../api/json.ts";
 import { resourceNamed } from "../api/resources.ts";
 import { ask } from "./admin.ts";
+import type { KubectlAct } from "./kubectl.ts";
 import type { Act } from "./world-plan.ts";
 import type { World } from "./world.ts";
 
@@ -12,7 +13,7 @@ const NOTHING: Undo = () => undefined;
 const PODS = resourceNamed("v1/pods");
 const VMIS = resourceNamed("kubevirt.io/v1/virtualmachineinstances");
 
-export type VMAct = Extract<Act, { readonly vm: string }>;
+export type VMAct = Exclude<Extract<Act, { readonly vm: string }>, KubectlAct>;
 
 /** Does it now. */
 export function touchVM(world: World, act: VMAct): Undo {

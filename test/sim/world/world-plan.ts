@@ -8,6 +8,8 @@ export interface NodePlan {
   readonly labels?: Readonly<Record<string, string>>;
   /** Launcher pods it has room for. */
   readonly room: number;
+  /** Power supplies that hang on outlets which can be switched; 0 unless said. */
+  readonly outlets?: number;
   /** `behind`: the node whose power its BMC really switches. `isNamed: false`: the BMC does not say of which machine it speaks. */
   readonly bmc?: { readonly behind?: string; readonly isNamed?: boolean };
 }
@@ -51,12 +53,37 @@ export type BmcFault =
   | "saysOff"
   | "restoresPower";
 
+/** The networks beside the one to the API server. */
+export type PlaneName = "vmNetwork" | "storage" | "bmc";
+
+/**
+ * How a remediation operator misbehaves. `down`: nothing moves; `slow`: its agent takes minutes; `failing`: it says so, and
+ * has done nothing; `actsAndFails`: it has cut the power and says that it failed; `tellsLate`: it tells long after its act.
+ */
+export type RemediatorFault = "down" | "slow" | "failing" | "actsAndFails" | "tellsLate";
+
+/** How CSI-Addons misbehaves. `failing`: the storage says no, and is asked again. */
+export type StorageFencerFault = "down" | "slow" | "failing";
+
+/** What a fencing level does. `outlets`: all of the node's outlets at once. */
+export type LevelMethod = "bmc" | "outlets" | "remediation" | "networkFence";
+
+export interface LevelPlan {
+  readonly method: LevelMethod;
+  readonly timeout: string;
+  readonly retries: number;
+  readonly backoff: string;
+}
+
 /** What can happen. Everything with a duration is undone after it, and at healing. */
 export type Act =
   | {
-      readonly kind: "powerCut" | "hang" | "cutNodeApi" | "killKubelet" | "killVirtHandler";
+      readonly kind: "powerCut" | "hang" | "killKubelet" | "killVirtHandler";
       readonly node: string;
     }
+  /** `out`: what the node sends does not arrive; `back`: answers and watch events do not; both unless said. */
+  | { readonly kind: "cutNodeApi"; readonly node: string; readonly way?: "both" | "out" | "back" }
+  | { readonly kind: "cutPlane"; readonly plane: PlaneName; readonly nodes: readonly string[] }
   | { readonly kind: "reboot" | "foreignReboot" | "powerOn"; readonly node: string }
   | { readonly kind: "cordon" | "drain" | "deleteNode"; readonly node: string }
   /** Its kubelet says that it is not Ready, and goes on renewing its Lease. */
@@ -68,7 +95,11 @@ export type Act =
       readonly untilMs: number;
       readonly reason: string;
     }
-  | { readonly kind: "bmc"; readonly node: string; readonly fault: BmcFault }
+  /** `outlet`: the outlet at that place in place of the BMC. */
+  | { readonly kind: "bmc"; readonly node: string; readonly fault: BmcFault; readonly outlet?: number }
+  | { readonly kind: "remediator"; readonly fault: RemediatorFault }
+  | { readonly kind: "storageFencer"; readonly fault: StorageFencerFault }
+  | { readonly kind: "pauseHealthCheck" }
   | { readonly kind: "cutReplica"; readonly replica: string; readonly way: "both" | "out" | "back" }
   | { readonly kind: "cutReplicaFromBmcs" | "freeze" | "breakWatches"; readonly replica: string }
   | { readonly kind: "slowReplica" | "staleWatches"; readonly replica: string; readonly delayMs: number }
@@ -79,7 +110,7 @@ export type Act =
       readonly when: "before" | "after";
     }
   | { readonly kind: "wallClockJump"; readonly replica: string; readonly byMs: number }
-  | { readonly kind: "apiServer"; readonly state: "refusing" | "mute" | "erring" }
+  | { readonly kind: "apiServer"; readonly state: "refusing" | "mute" | "erring" | "full" }
   | { readonly kind: "compact" }
   /** `whose: "everybody"`: also those of kubelets and controllers. `plural: "all"`: whatever is written. */
   | {
@@ -88,6 +119,8 @@ export type Act =
       readonly status: 403 | 429 | 507;
       readonly whose?: "ours" | "everybody";
     }
+  /** The namespace's quota is used up: nobody makes a pod there. */
+  | { readonly kind: "quota"; readonly namespace: string }
   | { readonly kind: "createVM"; readonly vm: VMPlan }
   | {
       readonly kind: "deleteVM" | "migrateVM" | "stopVM" | "deletePod" | "forceDeletePod" | "restartVM";
@@ -96,6 +129,11 @@ export type Act =
   /** `failProbe`: its readiness probe fails while it runs on; `pauseVM`: it stands still and holds its disk. */
   | { readonly kind: "failProbe" | "pauseVM"; readonly vm: string }
   | { readonly kind: "startVM"; readonly vm: string }
+  /** With kubectl: another VM template, the instance itself, another priority, no promise any more. */
+  | { readonly kind: "editVM" | "deleteVMI" | "editPromise" | "deletePromise"; readonly vm: string }
+  /** With kubectl: every taint of the node taken off, its ledger deleted. */
+  | { readonly kind: "untaint" | "deleteLedger"; readonly node: string }
+  | { readonly kind: "editTopology" }
   | { readonly kind: "deleteLeaderLease" };
 
 export interface ScriptEvent {
@@ -110,6 +148,10 @@ export interface WorldPlan {
   readonly vms: readonly VMPlan[];
   readonly replicas: readonly ReplicaPlan[];
   readonly policy: Partial<DecisionPolicy>;
+  /** Nodes are probed directly, on these networks. */
+  readonly probes?: readonly ("InternalIP" | "vmNetwork")[];
+  /** Another controller fences too: NodeHealthCheck, this long after a node has ceased to be Ready. */
+  readonly healthCheckAfterMs?: number;
   /** How fence devices are checked beforehand; absent: not at all. */
   readonly readiness?: ReadinessPace;
   readonly topology: {
@@ -117,6 +159,8 @@ export interface WorldPlan {
     readonly timeout: string;
     readonly retries: number;
     readonly backoff: string;
+    /** In order; one of the node's BMC with the limits above where it is left out. */
+    readonly levels?: readonly LevelPlan[];
   };
   /** Events begin after the world has settled, times count from there. */
   readonly events: readonly ScriptEvent[];

@@ -15,8 +15,13 @@ import type { ControllerPorts } from "../kubernetes/controller-ports.ts";
 import { startOwnerGC, startPodGC } from "../kubernetes/garbage.ts";
 import { startNodeLifecycle } from "../kubernetes/node-lifecycle.ts";
 import { startScheduler } from "../kubernetes/scheduler.ts";
-import { SimBmc } from "./bmc.ts";
+import { startNodeHealthCheck } from "../kubernetes/node-health-check.ts";
+import { outletName, SimBmc } from "./bmc.ts";
 import { install, startVirtHandlerPods } from "./install.ts";
+import { MachinePower } from "./machine-power.ts";
+import { otherFencers, type OtherFencers, REMEDIATION_TEMPLATE } from "./other-fencers.ts";
+import { Planes } from "./planes.ts";
+import { announceVmNetwork, probeSettings, simProbe } from "./probes.ts";
 import { Chance } from "./random.ts";
 import { Replica, type ReplicaEvents } from "./replica.ts";
 import { BEGAN_WALL_MS, SimTime } from "./sim-time.ts";
@@ -35,10 +40,19 @@ export class World {
   readonly backbone: Backbone;
   readonly oracle = new Oracle();
   readonly fleet: Fleet;
+  readonly planes: Planes;
+  /** What feeds each node. */
+  readonly machines: ReadonlyMap<string, MachinePower>;
+  readonly others: OtherFencers;
+  isHealthCheckPaused = false;
+  /** Told when the storage has come to serve other nodes than before. */
+  readonly onStorageChange = new Set<() => void>();
+  /** Every fence device: BMCs by their node, outlets by `outletName`. */
   readonly bmcs: ReadonlyMap<string, SimBmc>;
   readonly replicas: readonly Replica[];
   readonly virtController: VirtController;
   readonly chance: Chance;
+  readonly #nodeLinks = new Map<string, Link[]>();
 
   constructor(plan: WorldPlan, seed: number, events: ReplicaEvents) {
     this.plan = plan;
@@ -63,16 +77,31 @@ export class World {
       ...ATTACHER_DELAYS,
     });
     this.#startControllers();
+    this.planes = new Planes((plane) => (plane === "storage" ? this.noticeStorage() : undefined));
     this.fleet = new Fleet({
-      connect: (identity, userAgent) => this.connect(identity.user, this.#labLink(userAgent)),
+      connect: (identity, userAgent) => this.connect(identity.user, this.#nodeLink(userAgent)),
+      connected: (one, other) =>
+        !this.planes.isCut("vmNetwork", one) && !this.planes.isCut("vmNetwork", other),
       kubeletVersion: "v1.36.0",
       witness: this.oracle,
       csiDrivers: [CSI_DRIVER],
       delays: NODE_DELAYS,
     });
     for (const { name, labels = {} } of plan.nodes) this.fleet.add({ name, labels });
-    const bmcs = new Map(plan.nodes.map(({ name, bmc }) => [name, this.#bmcOf(name, bmc)]));
+    this.machines = new Map(
+      plan.nodes.map(({ name, outlets = 0 }) => [
+        name,
+        new MachinePower(this.fleet.node(name).power, outlets),
+      ]),
+    );
+    const bmcs = new Map(plan.nodes.flatMap((node) => this.#devicesOf(node)));
     this.bmcs = bmcs;
+    this.others = otherFencers(this, (name) => ({
+      transport: this.connect(`system:serviceaccount:others:${name}`, this.#labLink(name)),
+      time,
+      chance: this.chance.stream(name),
+    }));
+    announceVmNetwork(this);
     this.replicas = plan.replicas.map(
       (replica) =>
         new Replica({
@@ -82,9 +111,38 @@ export class World {
           bmcs,
           policy: plan.policy,
           readiness: plan.readiness,
+          probe: probeSettings(plan),
+          probeConnection: (of) => simProbe(this, of, replica.on),
           events,
         }),
     );
+  }
+
+  /** Cuts one direction between a node and the API server, or opens both. */
+  setNodeLink(node: string, cuts: Pick<Link, "cutOut" | "cutBack">): void {
+    for (const link of this.#nodeLinks.get(node) ?? []) Object.assign(link, cuts);
+    if (!cuts.cutBack) this.resumeWatches();
+  }
+
+  /** Whether the node's network to the API server is cut, in either direction. */
+  isCutFromApi(node: string): boolean {
+    const [link] = this.#nodeLinks.get(node) ?? [];
+    return this.fleet.node(node).isCutFromApi || link?.cutOut === true || link?.cutBack === true;
+  }
+
+  /** Whether the storage serves the node: it reaches it, and is not refused there. */
+  isServedByStorage(name: string): boolean {
+    const { internalIP } = this.fleet.node(name).profile;
+    return !this.planes.isCut("storage", name) && this.others.storage?.refuses(internalIP) !== true;
+  }
+
+  /** Nodes notice what the storage does for them now. */
+  noticeStorage(): void {
+    for (const node of this.fleet.nodes) {
+      if (this.isServedByStorage(node.name)) node.healStorage();
+      else node.cutStorage();
+    }
+    for (const tell of this.onStorageChange) tell();
   }
 
   /** A client of the API server. */
@@ -116,13 +174,40 @@ export class World {
     useLabTime(undefined);
   }
 
-  #bmcOf(name: string, { behind = name, isNamed = true }: NodePlan["bmc"] = {}): SimBmc {
-    return new SimBmc(name, {
-      power: this.fleet.node(behind).power,
+  #devicesOf({ name, bmc = {} }: NodePlan): [string, SimBmc][] {
+    const { behind = name, isNamed = true } = bmc;
+    const machine = this.#machine(behind);
+    const board = new SimBmc(name, {
+      power: machine.bmc,
       uuid: isNamed ? systemUUID(behind) : undefined,
+      isThere: () => machine.isFed && !this.planes.isCut("bmc", name),
       time: this.time,
       chance: this.chance.stream(`bmc ${name}`),
     });
+    const outlets = this.#machine(name).outlets.map((power, at): [string, SimBmc] => [
+      outletName(name, at),
+      new SimBmc(name, {
+        power,
+        uuid: undefined,
+        isThere: () => !this.planes.isCut("bmc", name),
+        time: this.time,
+        chance: this.chance.stream(`outlet ${at} of ${name}`),
+      }),
+    ]);
+    return [[name, board], ...outlets];
+  }
+
+  #machine(name: string): MachinePower {
+    const machine = this.machines.get(name);
+    if (machine === undefined) throw new Error(`no node ${name} in the plan`);
+    return machine;
+  }
+
+  #nodeLink(userAgent: string): Link {
+    const link = this.#labLink(userAgent);
+    const [, node = ""] = userAgent.split("/");
+    this.#nodeLinks.set(node, [...(this.#nodeLinks.get(node) ?? []), link]);
+    return link;
   }
 
   #labLink(name: string): Link {
@@ -145,5 +230,12 @@ export class World {
     startOwnerGC(ports);
     startAttachDetach(ports);
     startVirtHandlerPods(ports);
+    const { healthCheckAfterMs } = this.plan;
+    if (healthCheckAfterMs !== undefined)
+      startNodeHealthCheck(ports, {
+        unhealthyMs: healthCheckAfterMs,
+        isPaused: () => this.isHealthCheckPaused,
+        template: REMEDIATION_TEMPLATE,
+      });
   }
 }
