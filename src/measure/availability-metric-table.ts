@@ -74,6 +74,12 @@ export const AVAILABILITY_METRICS = {
     help: "The promised availability; absent where nothing is promised.",
     labels: vm,
   },
+  vmBudget: {
+    type: "gauge",
+    name: "holdfast_vm_error_budget_seconds",
+    help: "Downtime that the objective allows in the SLO's window; with the objective it tells how much service time the window has.",
+    labels: vm,
+  },
   vmBudgetRemaining: {
     type: "gauge",
     name: "holdfast_vm_error_budget_remaining_ratio",

@@ -65,10 +65,10 @@ export class AvailabilityMetrics {
 
   #resetVMs(): void {
     this.#metrics.vmUnplannedOutage.reset();
-    const { vmUp, vmProtected, vmAvailability, vmObjective, vmBudgetRemaining, vmBudgetBurnt } =
-      this.#metrics;
-    for (const gauge of [vmUp, vmProtected, vmAvailability, vmObjective, vmBudgetRemaining, vmBudgetBurnt])
-      gauge.reset();
+    const { vmUp, vmProtected, vmAvailability, vmObjective } = this.#metrics;
+    const { vmBudget, vmBudgetRemaining, vmBudgetBurnt } = this.#metrics;
+    for (const gauge of [vmUp, vmProtected, vmAvailability, vmObjective]) gauge.reset();
+    for (const gauge of [vmBudget, vmBudgetRemaining, vmBudgetBurnt]) gauge.reset();
     const { availability, errorBudget, mtbf, mttr, mttrPhase } = this.#metrics;
     for (const gauge of [availability, errorBudget, mtbf, mttr, mttrPhase]) gauge.reset();
     const { fleetAvailability, fleetErrorBudget, fleetMTBF, fleetMTTR, fleetMTTRPhase } = this.#metrics;
@@ -96,7 +96,10 @@ export class AvailabilityMetrics {
     const burntMs =
       account.open === undefined ? account.burntMs : asOf(account, now.now.wallMs, counting).burntMs;
     this.#metrics.vmObjective.set(labels, rule.objective);
-    if (budget.totalMs > 0) this.#metrics.vmBudgetRemaining.set(labels, budget.leftMs / budget.totalMs);
+    if (budget.totalMs > 0) {
+      this.#metrics.vmBudget.set(labels, budget.totalMs / 1000);
+      this.#metrics.vmBudgetRemaining.set(labels, budget.leftMs / budget.totalMs);
+    }
     this.#metrics.vmBudgetBurnt.set(labels, burntMs / 1000);
   }
 

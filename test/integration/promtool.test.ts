@@ -38,7 +38,7 @@ describe("promtool", () => {
         rmSync(folder, { recursive: true, force: true });
       }
     },
-    120_000,
+    300_000,
   );
 
   it("is given a case in which it fires for every alert", () => {
