@@ -5,10 +5,14 @@ import type { CliWorld, Connection, Outcome } from "./cli-world.ts";
 import { DeadlineTransport } from "./deadline-transport.ts";
 import { DumpServer } from "./dump-server.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
+import { observeOnce, type Sighting } from "./observe-once.ts";
 import { type Paint, painter } from "./terminal.ts";
 
 const DEFAULT_NAMESPACE = "holdfast-system";
 const DEFAULT_REQUEST_TIMEOUT_MS = 10_000;
+
+/** The cluster at one moment, and the way there. */
+export type Look = Connection & Sighting;
 
 /** One command as it runs. Everything it says goes through here. */
 export class CommandContext {
@@ -72,6 +76,14 @@ export class CommandContext {
     const opened = this.value("from") === undefined ? this.#dial() : this.#open(this.value("from") ?? "");
     if (opened.ok) this.#connection = opened.value;
     return opened;
+  }
+
+  /** Connects, and looks at the cluster once. */
+  async look(): Promise<Outcome<Look>> {
+    const connection = this.connect();
+    if (!connection.ok) return connection;
+    const sighting = await observeOnce(connection.value.transport, this.world.clock);
+    return sighting.ok ? { ok: true, value: { ...connection.value, ...sighting.value } } : sighting;
   }
 
   /** Namespace asked for, else the connection's. */

@@ -9,7 +9,6 @@ import type { CommandContext } from "../command-context.ts";
 import type { Command } from "../command.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { FIELD_MANAGER, failureText, ownPath } from "../objects.ts";
-import { observeOnce } from "../observe-once.ts";
 import { whoami } from "../whoami.ts";
 
 export const confirmOff: Command = {
@@ -38,12 +37,9 @@ export const confirmOff: Command = {
     "5  there is no open NodeFencing for the node",
   ],
   run: async (context) => {
-    const connection = context.connect();
-    if (!connection.ok) return context.fail(connection.message);
-    const { transport } = connection.value;
-    const sighting = await observeOnce(transport, context.world.clock);
-    if (!sighting.ok) return context.fail(sighting.message);
-    const { snapshot, now } = sighting.value;
+    const look = await context.look();
+    if (!look.ok) return context.fail(look.message);
+    const { transport, snapshot, now } = look.value;
     const [name = ""] = context.words;
     const fencing = openFencing(snapshot, name);
     if (fencing === undefined)

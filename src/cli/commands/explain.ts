@@ -14,7 +14,7 @@ import { eventsAbout } from "../events.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { renderNode, renderVM } from "../explanation-text.ts";
 import { ledgerStory } from "../ledger-story.ts";
-import { observeOnce, type Sighting } from "../observe-once.ts";
+import type { Sighting } from "../observe-once.ts";
 
 export const explain: Command = {
   name: "explain",
@@ -45,13 +45,11 @@ export const explain: Command = {
     const [kind = "", name = ""] = context.words;
     if (!["vm", "node"].includes(kind))
       return context.fail(`explain vm or explain node, not "${kind}"`, EXIT.usage);
-    const connection = context.connect();
-    if (!connection.ok) return context.fail(connection.message);
-    const sighting = await observeOnce(connection.value.transport, context.world.clock);
-    if (!sighting.ok) return context.fail(sighting.message);
-    const scene = { sighting: sighting.value, transport: connection.value.transport };
+    const look = await context.look();
+    if (!look.ok) return context.fail(look.message);
+    const scene = { sighting: look.value, transport: look.value.transport };
     if (kind === "node") return explainNode(context, scene, name);
-    const key = name.includes("/") ? name : `${context.namespaceOf(connection.value)}/${name}`;
+    const key = name.includes("/") ? name : `${context.namespaceOf(look.value)}/${name}`;
     return explainVM(context, scene, key);
   },
 };

@@ -5,17 +5,15 @@ import { decide } from "../../decide/decide.ts";
 import { derivedName } from "../../decide/text.ts";
 import { topologiesByNode } from "../../decide/topologies.ts";
 import { protectionOf } from "../../decide/turn.ts";
-import type { ApiTransport } from "../../kube/transport.ts";
 import type { NodeFact } from "../../model/node.ts";
 import type { NodeVerdict } from "../../model/node-verdict.ts";
 import type { Snapshot } from "../../model/snapshot.ts";
 import { compareNames, openFencing } from "../cluster-status.ts";
-import type { CommandContext } from "../command-context.ts";
+import type { CommandContext, Look } from "../command-context.ts";
 import type { Command } from "../command.ts";
 import { unconfirmed } from "../confirmation.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { create, failureText, ownPath } from "../objects.ts";
-import { observeOnce, type Sighting } from "../observe-once.ts";
 import { counted, table } from "../terminal.ts";
 import { whoami } from "../whoami.ts";
 
@@ -45,32 +43,25 @@ export const fence: Command = {
     "5  there is no such node",
   ],
   run: async (context) => {
-    const connection = context.connect();
-    if (!connection.ok) return context.fail(connection.message);
-    const { transport } = connection.value;
-    const sighting = await observeOnce(transport, context.world.clock);
-    if (!sighting.ok) return context.fail(sighting.message);
+    const look = await context.look();
+    if (!look.ok) return context.fail(look.message);
     const [name = ""] = context.words;
-    const node = sighting.value.snapshot.nodes.get(name);
+    const node = look.value.snapshot.nodes.get(name);
     if (node === undefined) return context.fail(`there is no Node ${name}`, EXIT.notFound);
-    return fenceNode(context, { transport, sighting: sighting.value, node });
+    return fenceNode(context, look.value, node);
   },
 };
 
-interface Target {
-  readonly transport: ApiTransport;
-  readonly sighting: Sighting;
-  readonly node: NodeFact;
-}
-
-async function fenceNode(context: CommandContext, target: Target): Promise<ExitCode> {
-  const { snapshot, now } = target.sighting;
-  const { node } = target;
+async function fenceNode(
+  context: CommandContext,
+  { transport, snapshot, now }: Look,
+  node: NodeFact,
+): Promise<ExitCode> {
   const verdict = decide(snapshot, defaultPolicy(), now).verdicts.get(node.name);
   const obstacle = whyNot(context, snapshot, node, verdict);
   if (!context.json) context.print(consequences(context, snapshot, node));
   if (obstacle !== undefined) return context.fail(obstacle, EXIT.declined);
-  const user = await whoami(target.transport);
+  const user = await whoami(transport);
   if (!user.ok) return context.fail(failureText("ask who you are", user));
   const at = new Date(now.wallMs).toISOString();
   const ledger = {
@@ -98,7 +89,7 @@ async function fenceNode(context: CommandContext, target: Target): Promise<ExitC
   }
   const refusal = await unconfirmed(context, node.name, `\nType the node's name to have it fenced:`);
   if (refusal !== undefined) return context.fail(refusal, EXIT.declined);
-  const made = await create(target.transport, ownPath("nodefencings"), ledger);
+  const made = await create(transport, ownPath("nodefencings"), ledger);
   if (!made.ok) return context.fail(failureText(`write NodeFencing ${ledger.metadata.name}`, made));
   if (context.json) context.printJson(made.value);
   else

@@ -3,7 +3,6 @@ import type { CommandContext } from "../command-context.ts";
 import type { Command } from "../command.ts";
 import { FROM_FLAG } from "../flag.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
-import { observeOnce } from "../observe-once.ts";
 import { readOperatorLease } from "../operator-lease.ts";
 import { type AvailabilityReport, availabilityReport } from "../report/availability-report.ts";
 import { renderHTML } from "../report/report-html.ts";
@@ -55,12 +54,9 @@ export const report: Command = {
         `--days: found ${days ?? ""}; allowed: a whole number from 1 to ${MAX_WINDOW_DAYS}`,
         EXIT.usage,
       );
-    const connection = context.connect();
-    if (!connection.ok) return context.fail(connection.message);
-    const { transport, server } = connection.value;
-    const sighting = await observeOnce(transport, context.world.clock);
-    if (!sighting.ok) return context.fail(sighting.message);
-    const { snapshot, now } = sighting.value;
+    const look = await context.look();
+    if (!look.ok) return context.fail(look.message);
+    const { transport, server, snapshot, now } = look.value;
     const operator = await readOperatorLease(transport, context.holdfastNamespace, snapshot);
     const lastMs = Date.parse(operator.lastRenewedAt ?? "");
     const blind =

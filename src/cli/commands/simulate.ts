@@ -8,7 +8,6 @@ import type { CommandContext } from "../command-context.ts";
 import type { Command } from "../command.ts";
 import { FROM_FLAG } from "../flag.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
-import { observeOnce } from "../observe-once.ts";
 import { parseSelector } from "../selector-text.ts";
 import { replay } from "../simulate/replay.ts";
 import { readResources } from "../simulate/resources.ts";
@@ -75,19 +74,16 @@ export const simulate: Command = {
   ],
   run: async (context) => {
     if (context.value("replay") !== undefined) return replay(context, context.value("replay") ?? "");
-    const connection = context.connect();
-    if (!connection.ok) return context.fail(connection.message);
-    const { transport } = connection.value;
-    const sighting = await observeOnce(transport, context.world.clock);
-    if (!sighting.ok) return context.fail(sighting.message);
+    const look = await context.look();
+    if (!look.ok) return context.fail(look.message);
+    const { transport, snapshot } = look.value;
     const resources = await readResources(transport);
     if (!resources.ok) return context.fail(resources.message);
-    const { snapshot } = sighting.value;
     const lose = chosenNodes(snapshot, context.values("lose"));
     const cordon = chosenNodes(snapshot, context.values("cordon"));
     if (!lose.ok) return context.fail(lose.message, EXIT.notFound);
     if (!cordon.ok) return context.fail(cordon.message, EXIT.notFound);
-    const ground = { sighting: sighting.value, resources: resources.value, policy: defaultPolicy() };
+    const ground = { sighting: look.value, resources: resources.value, policy: defaultPolicy() };
     return answer(context, ground, {
       lose: lose.value,
       cordon: cordon.value,

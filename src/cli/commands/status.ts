@@ -6,7 +6,6 @@ import type { Outcome } from "../cli-world.ts";
 import { type ClusterStatus, clusterStatus, type NodeStatus } from "../cluster-status.ts";
 import { readDisarms } from "../disarm.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
-import { observeOnce } from "../observe-once.ts";
 import { readOperatorLease } from "../operator-lease.ts";
 import { type Cell, counted, table, type Tone } from "../terminal.ts";
 
@@ -71,16 +70,13 @@ async function watch(context: CommandContext): Promise<ExitCode> {
 }
 
 async function readStatus(context: CommandContext): Promise<Outcome<ClusterStatus>> {
-  const connection = context.connect();
-  if (!connection.ok) return connection;
-  const { transport, server } = connection.value;
-  const sighting = await observeOnce(transport, context.world.clock);
-  if (!sighting.ok) return sighting;
-  const { snapshot, now } = sighting.value;
+  const look = await context.look();
+  if (!look.ok) return look;
+  const { transport, server, snapshot, now } = look.value;
   const operator = await readOperatorLease(transport, context.holdfastNamespace, snapshot);
   const disarms = await readDisarms(transport, now.wallMs);
   if (!disarms.ok) return { ok: false, message: `cannot list FencingDisarms: ${disarms.message}` };
-  return { ok: true, value: clusterStatus(sighting.value, { server, operator, disarms: disarms.value }) };
+  return { ok: true, value: clusterStatus(look.value, { server, operator, disarms: disarms.value }) };
 }
 
 function render(context: CommandContext, seen: ClusterStatus): string {
