@@ -1,8 +1,7 @@
 // A large cluster in facts, as the operator would hold it: every VM with its promise, instance and pod, half of them made by
 // a policy, and as many different demands on nodes as a large cluster has.
-import { DEFAULT_AVAILABILITY_RULE } from "../src/model/availability.ts";
 import type { PlacementConstraints } from "../src/model/virtual-machine.ts";
-import { Cluster, FAILOVER } from "../test/decide/builder.ts";
+import { Cluster, optInPolicy } from "../test/decide/builder.ts";
 
 export const TURN_WORLD = { nodes: 1_000, vms: 50_000, constraints: 20, racks: 40 } as const;
 const VMS_PER_NODE = TURN_WORLD.vms / TURN_WORLD.nodes;
@@ -24,7 +23,7 @@ export function largeCluster(): Cluster {
       labels: { rack: `rack-${i % TURN_WORLD.racks}`, disk: i % 3 === 0 ? "ssd" : "hdd" },
     });
   const demands = Array.from({ length: TURN_WORLD.constraints }, (_, i) => demand(i));
-  cluster.policies.set("half", halfOfAll());
+  cluster.policies.set("half", optInPolicy("half"));
   for (let i = 0; i < TURN_WORLD.vms; i++) {
     const constraints = demands[i % demands.length];
     if (constraints === undefined) throw new Error("no demand");
@@ -52,26 +51,4 @@ function demand(number: number): PlacementConstraints {
     tolerations:
       number % 5 === 0 ? [{ key: "dedicated", operator: "Exists", value: undefined, effect: undefined }] : [],
   };
-}
-
-function halfOfAll() {
-  return {
-    name: "half",
-    uid: "uid-half",
-    resourceVersion: "1",
-    generation: 1,
-    precedence: 0,
-    namespaceSelector: {},
-    selector: { matchLabels: { ha: "yes" } },
-    rules: {
-      priority: 500,
-      evacuation: { strategy: "LiveMigrate", targetSelector: {}, timeoutMs: 900_000 },
-      failover: FAILOVER,
-      failback: { policy: "Never", delayMs: 300_000, nodeSelector: {} },
-      availability: DEFAULT_AVAILABILITY_RULE,
-    },
-    template: {},
-    deleting: false,
-    status: { conditions: [] },
-  } as const;
 }

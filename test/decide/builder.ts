@@ -524,6 +524,30 @@ export function threeNodes(): Cluster {
   return new Cluster().node("n1").node("n2").node("n3").topology();
 }
 
+/** A policy for every VM labelled `ha: yes`. */
+export function optInPolicy(name: string, change: Partial<OptInPolicyFact> = {}): OptInPolicyFact {
+  return {
+    name,
+    uid: `uid-${name}`,
+    resourceVersion: "1",
+    generation: 1,
+    precedence: 0,
+    namespaceSelector: {},
+    selector: { matchLabels: { ha: "yes" } },
+    rules: {
+      priority: 500,
+      evacuation: { strategy: "LiveMigrate", targetSelector: {}, timeoutMs: 900_000 },
+      failover: FAILOVER,
+      failback: { policy: "Never", delayMs: 300_000, nodeSelector: {} },
+      availability: DEFAULT_AVAILABILITY_RULE,
+    },
+    template: {},
+    deleting: false,
+    status: { conditions: [] },
+    ...change,
+  };
+}
+
 /** The steps of one kind. */
 export function stepsOf<K extends Step["kind"]>(plan: Plan, kind: K): Extract<Step, { kind: K }>[] {
   return plan.steps.filter((step): step is Extract<Step, { kind: K }> => step.kind === kind);

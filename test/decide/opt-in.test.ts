@@ -1,38 +1,17 @@
-import { DEFAULT_AVAILABILITY_RULE } from "../../src/model/availability.ts";
 import { describe, expect, it } from "vitest";
 import type { Step } from "../../src/model/plan.ts";
 import type { OptInPolicyFact } from "../../src/model/protection.ts";
 import {
   type Cluster,
-  FAILOVER,
   lostWith,
   NOW_WALL_MS,
+  optInPolicy,
   stepsOf,
   threeNodes,
   type VMWords,
 } from "./builder.ts";
 import { LiveWorld } from "./live-world.ts";
 
-const policy = (name: string, change: Partial<OptInPolicyFact> = {}): OptInPolicyFact => ({
-  name,
-  uid: `uid-${name}`,
-  resourceVersion: "1",
-  generation: 1,
-  precedence: 0,
-  namespaceSelector: {},
-  selector: { matchLabels: { ha: "yes" } },
-  rules: {
-    priority: 500,
-    evacuation: { strategy: "LiveMigrate", targetSelector: {}, timeoutMs: 1 },
-    failover: FAILOVER,
-    failback: { policy: "Never", delayMs: 0, nodeSelector: {} },
-    availability: DEFAULT_AVAILABILITY_RULE,
-  },
-  template: {},
-  deleting: false,
-  status: { conditions: [] },
-  ...change,
-});
 const SELECTED: VMWords = { labels: { ha: "yes" }, unprotected: true };
 const MADE = { madeByPolicy: "all", policyGeneration: 1 };
 
@@ -41,7 +20,7 @@ const cluster = (...policies: OptInPolicyFact[]): Cluster => {
   for (const one of policies) built.policies.set(one.name, one);
   return built;
 };
-const all = policy("all");
+const all = optInPolicy("all");
 const steps = (built: Cluster): Step[] =>
   built.decide().steps.filter((step) => step.kind === "ApplyProtection" || step.kind === "DeleteProtection");
 
@@ -64,13 +43,13 @@ describe("a VM that a policy selects", () => {
     ["is not selected by its labels", cluster(all).vm("a", { unprotected: true })],
     [
       "is in a namespace that is not selected",
-      cluster(policy("all", inNamespaces("prod"))).vm("a", SELECTED),
+      cluster(optInPolicy("all", inNamespaces("prod"))).vm("a", SELECTED),
     ],
     ["is being deleted", cluster(all).vm("a", { ...SELECTED, deleting: true })],
     ["is protected by hand", cluster(all).vm("a", { ...SELECTED, unprotected: false })],
     [
       "is selected only by a policy that is being deleted",
-      cluster(policy("all", { deleting: true })).vm("a", SELECTED),
+      cluster(optInPolicy("all", { deleting: true })).vm("a", SELECTED),
     ],
     [
       "has its HAVirtualMachine already",
@@ -86,8 +65,10 @@ describe("a VM that a policy selects", () => {
 
   it("goes by the policy of highest precedence, then the first by name", () => {
     const chosen = (...policies: OptInPolicyFact[]): unknown => steps(cluster(...policies).vm("a", SELECTED));
-    expect(chosen(policy("b"), policy("c", { precedence: 1 }))).toMatchObject([{ policy: { name: "c" } }]);
-    expect(chosen(policy("c"), policy("b"))).toMatchObject([{ policy: { name: "b" } }]);
+    expect(chosen(optInPolicy("b"), optInPolicy("c", { precedence: 1 }))).toMatchObject([
+      { policy: { name: "c" } },
+    ]);
+    expect(chosen(optInPolicy("c"), optInPolicy("b"))).toMatchObject([{ policy: { name: "b" } }]);
   });
 
   it("gets another name where an HAVirtualMachine of another VM has its own", () => {
@@ -106,19 +87,19 @@ describe("an HAVirtualMachine that a policy had made", () => {
   });
 
   it("is brought up to a changed template, under its name and without another Event", () => {
-    const built = cluster(policy("all", { generation: 2 })).vm("a", made({ name: "havm-a" }));
+    const built = cluster(optInPolicy("all", { generation: 2 })).vm("a", made({ name: "havm-a" }));
     expect(steps(built)).toMatchObject([{ kind: "ApplyProtection", name: "havm-a", events: [] }]);
   });
 
   it("is handed to a policy of higher precedence", () => {
-    const built = cluster(all, policy("better", { precedence: 1 })).vm("a", made());
+    const built = cluster(all, optInPolicy("better", { precedence: 1 })).vm("a", made());
     expect(steps(built)).toMatchObject([{ kind: "ApplyProtection", name: "a", policy: { name: "better" } }]);
   });
 
   it.each<[string, Cluster]>([
     ["nothing selects its VM any more", cluster(all).vm("a", made({}, { labels: {} }))],
     ["its policy is gone", cluster().vm("a", made())],
-    ["its policy is being deleted", cluster(policy("all", { deleting: true })).vm("a", made())],
+    ["its policy is being deleted", cluster(optInPolicy("all", { deleting: true })).vm("a", made())],
   ])("is removed when %s", (_what, built) => {
     expect(steps(built)).toEqual([{ kind: "DeleteProtection", namespace: "ns", name: "a", uid: "havm-a" }]);
   });
@@ -167,7 +148,7 @@ describe("what a turn looks at", () => {
   });
 
   it("is every VM of a namespace whose labels change", () => {
-    const prod = policy("all", { namespaceSelector: { matchLabels: { tier: "prod" } } });
+    const prod = optInPolicy("all", { namespaceSelector: { matchLabels: { tier: "prod" } } });
     const world = new LiveWorld(cluster(prod).vm("a", SELECTED).vm("b", SELECTED));
     world.settle();
     world.namespace("elsewhere", { tier: "prod" });
@@ -198,7 +179,7 @@ describe("the status of a policy", () => {
   });
 
   it("counts what it had made, and how many of these are protected", () => {
-    const built = cluster(policy("all"))
+    const built = cluster(optInPolicy("all"))
       .vm("a", { on: "n1", labels: { ha: "yes" }, protection: MADE })
       .vm("b", { labels: { ha: "yes" }, protection: MADE })
       .vm("c", { on: "n1" });
@@ -215,7 +196,7 @@ describe("the status of a policy", () => {
   });
 
   it("is not rewritten for every VM on its way up, but when all are", () => {
-    const built = cluster(policy("all"));
+    const built = cluster(optInPolicy("all"));
     for (const name of ["a", "b", "c"]) built.vm(name, { on: "n1", labels: { ha: "yes" }, protection: MADE });
     const world = new LiveWorld(built);
     world.settle();
@@ -246,7 +227,10 @@ describe("the status of a policy", () => {
   });
 
   it("does not wait for a VM that is blocked for long", () => {
-    const built = cluster(policy("all")).node("n1", { leaseSilentMs: 60_000, heartbeatSilentMs: 200_000 });
+    const built = cluster(optInPolicy("all")).node("n1", {
+      leaseSilentMs: 60_000,
+      heartbeatSilentMs: 200_000,
+    });
     built.topologies.clear();
     const world = new LiveWorld(built.vm("a", { on: "n1", labels: { ha: "yes" }, protection: MADE }));
     world.settle();

@@ -15,6 +15,7 @@ import {
   NOW_WALL_MS,
   POLICY,
   NOW_MS,
+  optInPolicy,
   outage,
   readiness,
   threeNodes,
@@ -217,24 +218,7 @@ function cordonedWith(words: VMWords): Cluster {
     .vm("a", { ...on, ...words });
 }
 function selecting(cluster: Cluster): Cluster {
-  const rules = { priority: 1, evacuation: orRestart(), failover: FAILOVER };
-  cluster.policies.set("all", {
-    name: "all",
-    uid: "u",
-    resourceVersion: "1",
-    generation: 1,
-    precedence: 0,
-    namespaceSelector: {},
-    selector: { matchLabels: { ha: "yes" } },
-    rules: {
-      ...rules,
-      failback: { policy: "Never", delayMs: 0, nodeSelector: {} },
-      availability: DEFAULT_AVAILABILITY_RULE,
-    },
-    template: {},
-    deleting: false,
-    status: { conditions: [] },
-  });
+  cluster.policies.set("all", optInPolicy("all"));
   return cluster;
 }
 
