@@ -6,27 +6,10 @@ import { AllOfDevice } from "../../src/act/fence/all-of.ts";
 import { FenceAgentCatalog } from "../../src/act/fence/fence-agent-catalog.ts";
 import { FenceAgentDevice } from "../../src/act/fence/fence-agent.ts";
 import { createRealClock } from "../../src/run/real-clock.ts";
-import { type RedfishRig, SECRETS, startRedfishRig } from "../act/fence-redfish-rig.ts";
+import { SECRETS, startRedfishRig } from "../act/fence-redfish-rig.ts";
 import { type AgentTrouble, ScriptedAgent } from "../act/scripted-agent.ts";
-import { type ContractRig, describeFenceDevice } from "./fence-device-contract.ts";
-
-/** The troubles of lab BMCs, which befall all of them at once. */
-function redfishTroubles(rigs: readonly RedfishRig[]): ContractRig["troubles"] {
-  const set = (change: Parameters<RedfishRig["bmc"]["faults"]["set"]>[0]) => async () => {
-    for (const rig of rigs) await rig.bmc.faults.set(change);
-  };
-  return {
-    silence: set({ silent: true }),
-    absence: set({ down: true }),
-    wrongPassword: set({ wrongPassword: true }),
-    stuck: set({ ignore: true }),
-    lostReply: set({ loseReply: true }),
-    noReply: set({ noReply: true }),
-    refusal: set({ refuse: true }),
-    busy: set({ busy: true }),
-    nonsense: set({ garbage: true }),
-  };
-}
+import { bmcTroubles } from "./bmc-troubles.ts";
+import { describeFenceDevice } from "./fence-device-contract.ts";
 
 for (const auth of ["Auto", "Basic"] as const) {
   describeFenceDevice(`Redfish, auth ${auth}`, async () => {
@@ -36,7 +19,7 @@ for (const auth of ["Auto", "Basic"] as const) {
       clock: rig.clock,
       machine: rig.machine,
       secrets: SECRETS,
-      troubles: redfishTroubles([rig]),
+      troubles: bmcTroubles(rig.bmc),
       heal: () => rig.bmc.faults.clear(),
       heldResources: () => rig.bmc.sessionCount(),
       stop: rig.stop,
@@ -89,7 +72,7 @@ describeFenceDevice("AllOf, two power supplies", async () => {
       set: (state) => rigs.forEach((rig) => rig.machine.set(state)),
     },
     secrets: SECRETS,
-    troubles: redfishTroubles(rigs),
+    troubles: bmcTroubles(...rigs.map(({ bmc }) => bmc)),
     heal: async () => {
       for (const rig of rigs) await rig.bmc.faults.clear();
     },

@@ -4,11 +4,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { existsSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { startBmc } from "../../lab/bmc/redfish-bmc.ts";
-import type { BmcFaults } from "../../lab/bmc/bmc-faults.ts";
 import { checkAgentKind } from "../../src/act/fence/fence-agent-access.ts";
 import { readAgentMetadata } from "../../src/act/fence/fence-agent-metadata.ts";
 import type { FenceAgentAccess } from "../../src/act/fence/fence-agent-access.ts";
 import { authority, certificate } from "../act/fence-redfish-rig.ts";
+import { bmcTroubles } from "../contract/bmc-troubles.ts";
 import { describeFenceDevice } from "../contract/fence-device-contract.ts";
 import { isRunning } from "../lab/running-process.ts";
 import { providePrograms } from "./debian-packages.ts";
@@ -35,7 +35,7 @@ if (agents.ok) {
     const victim = new Victim();
     const bmc = await startBmc({ power: victim, node: "node-1", username, password, certificate });
     const others = new Set(caDirectories());
-    const set = (change: Partial<BmcFaults>) => () => bmc.faults.set(change);
+    const { silence, absence, wrongPassword, stuck, lostReply, noReply, nonsense } = bmcTroubles(bmc);
     return {
       device: openAgent({
         agent: "fence_redfish",
@@ -51,15 +51,8 @@ if (agents.ok) {
       clock,
       machine: victim,
       secrets: [password, username],
-      troubles: {
-        silence: set({ silent: true }),
-        absence: set({ down: true }),
-        wrongPassword: set({ wrongPassword: true }),
-        stuck: set({ ignore: true }),
-        lostReply: set({ loseReply: true }),
-        noReply: set({ noReply: true }),
-        nonsense: set({ garbage: true }),
-      },
+      // To an agent's caller a refusal and a busy device are failures like any other.
+      troubles: { silence, absence, wrongPassword, stuck, lostReply, noReply, nonsense },
       says: { absence: "faulty", wrongPassword: "faulty", lostReply: "faulty", stuck: "faulty" },
       callDeadlineMs: 20_000,
       heal: () => bmc.faults.clear(),
