@@ -9,13 +9,12 @@ COPY package.json package-lock.json ./
 RUN npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error
 COPY tsconfig.json ./
 COPY src ./src
+COPY lab/images/bill-of-materials.ts lab/images/
 # The software bill of materials without its time and serial number: same input, same bytes.
 RUN npm run --silent build \
  && mkdir /out \
  && cp dist/holdfast.mjs /out/ \
- && npm sbom --omit=dev --package-lock-only --sbom-format=cyclonedx \
-  | node -e 'const sbom = JSON.parse(require("node:fs").readFileSync(0, "utf8")); delete sbom.serialNumber; delete sbom.metadata.timestamp; process.stdout.write(JSON.stringify(sbom))' \
-  > /out/sbom.cdx.json \
+ && npm sbom --package-lock-only --sbom-format=cyclonedx | node lab/images/bill-of-materials.ts > /out/sbom.cdx.json \
  && chmod 0444 /out/* \
  && touch --date=@0 /out/* /out
 

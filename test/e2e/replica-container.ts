@@ -1,16 +1,18 @@
-// A replica of the operator in a container of its own, as the Deployment runs it: read-only, without capabilities, under its
-// ServiceAccount's rights. On the host's network, since the lab's API server and BMCs listen on loopback only.
+// A replica of the operator in a container of its own, as the Deployment runs it: read-only, without capabilities, finding
+// API server and token where a pod finds them. On the host's network, since lab and BMCs listen on loopback only.
 import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GenericContainer, type StartedTestContainer, Wait } from "testcontainers";
 import { findFreePort } from "../../lab/control-plane/free-port.ts";
 import type { ControlPlane } from "../../lab/control-plane/start.ts";
-import { HOLDFAST_IDENTITY } from "../../lab/holdfast/install.ts";
+import { HOLDFAST_NAMESPACE } from "../../lab/holdfast/install.ts";
 import { docker } from "../../lab/images/docker.ts";
 
 const START_DEADLINE_MS = 120_000;
-const KUBECONFIG = "/etc/holdfast/kubeconfig";
+/** Where the kubelet puts the credentials of a pod. */
+const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
+const TOKEN_PATH = `/api/v1/namespaces/${HOLDFAST_NAMESPACE}/serviceaccounts/holdfast/token`;
 
 export interface ReplicaContainer {
   readonly name: string;
@@ -36,23 +38,17 @@ export async function startReplicaContainer(
   options: { readonly image: string; readonly name: string; readonly flags: readonly string[] },
 ): Promise<ReplicaContainer> {
   const { image, name, flags } = options;
-  const file = join(mkdtempSync(join(tmpdir(), "holdfast-e2e-")), "kubeconfig");
-  writeFileSync(file, controlPlane.kubeConfigFor(HOLDFAST_IDENTITY).exportConfig());
-  // The image's user is nobody on this machine.
-  chmodSync(file, 0o444);
+  const credentials = await podCredentials(controlPlane);
+  const server = new URL(controlPlane.server);
   const port = await findFreePort();
   const startedMs = performance.now();
   const container = await new HardenedContainer(image)
     .withNetworkMode("host")
-    .withBindMounts([{ source: file, target: KUBECONFIG, mode: "ro" }])
+    .withBindMounts([{ source: credentials, target: SERVICE_ACCOUNT, mode: "ro" }])
+    .withEnvironment({ KUBERNETES_SERVICE_HOST: server.hostname, KUBERNETES_SERVICE_PORT: server.port })
     .withDroppedCapabilities("ALL")
     .withSecurityOpt("no-new-privileges")
-    .withCommand([
-      `--kubeconfig=${KUBECONFIG}`,
-      `--identity=${name}`,
-      `--listen-address=127.0.0.1:${port}`,
-      ...flags,
-    ])
+    .withCommand([`--identity=${name}`, `--listen-address=127.0.0.1:${port}`, ...flags])
     .withWaitStrategy(Wait.forLogMessage(/holdfast started/))
     .withStartupTimeout(START_DEADLINE_MS)
     .start();
@@ -74,6 +70,26 @@ export async function startReplicaContainer(
       await docker(["kill", "--signal=KILL", id]);
     },
   };
+}
+
+/** A folder with what a pod under the operator's ServiceAccount is given: a bound token, the authority, the namespace. */
+async function podCredentials({ admin, caPem }: ControlPlane): Promise<string> {
+  const asked = await admin.request<{ readonly status: { readonly token: string } }>({
+    method: "POST",
+    path: TOKEN_PATH,
+    body: {
+      apiVersion: "authentication.k8s.io/v1",
+      kind: "TokenRequest",
+      spec: { expirationSeconds: 3_600 },
+    },
+  });
+  if (!asked.ok) throw new Error(`no token for the ServiceAccount: ${asked.message}`);
+  const folder = mkdtempSync(join(tmpdir(), "holdfast-e2e-"));
+  const files = { token: asked.value.status.token, "ca.crt": caPem, namespace: HOLDFAST_NAMESPACE };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  // The image's user is nobody on this machine.
+  chmodSync(folder, 0o755);
+  return folder;
 }
 
 async function ready(port: number): Promise<void> {
