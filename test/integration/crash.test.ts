@@ -18,6 +18,8 @@ const rig = useOperatorRig({
 /** There are many failovers here, and each waits for a new leader. */
 const TIMINGS: ElectionTimings = { leaseDurationMs: 2_000, renewDeadlineMs: 1_400, retryPeriodMs: 400 };
 
+const TOPOLOGY = "/apis/holdfast.dev/v1alpha1/fencingtopologies/bmc";
+
 /** More writes than a failover of two VMs could ever need. */
 const MAX_WRITES = 40;
 const MANY_FAILOVERS = { failover: { maxRestarts: 100, restartOnce: true } };
@@ -41,7 +43,7 @@ test("killed before any one write of a failover, the other replica finishes it, 
     if (befell === undefined) break;
     killedAt.add(meaningOf(befell));
   }
-  // How many nodes could be fenced now is told beside the failover, and only sometimes within it.
+  // How many nodes could be fenced now is told beside the failover, and only sometimes within it; the next test sees to it.
   killedAt.delete("PATCH bmc/status");
   expect([...killedAt].sort()).toEqual([
     "DELETE pod of desk",
@@ -63,6 +65,27 @@ test("killed before any one write of a failover, the other replica finishes it, 
     "POST nodefencings",
     "PUT desk/start",
   ]);
+});
+
+test("killed before it says what became of a topology that was changed in mid-failover, the other replica says so and finishes", async () => {
+  const story = await FailoverStory.begin(rig());
+  const { befell } = await story.failOver((write) => {
+    if (write.method === "POST" && write.path.endsWith("/nodefencings"))
+      void rig().patch(TOPOLOGY, { spec: { precedence: 7 } });
+    return meaningOf(write) === "PATCH bmc/status" ? "dieBefore" : undefined;
+  });
+  expect(befell).toBeDefined();
+  await waitFor(
+    "the topology's status is of its newest generation",
+    async (saw) => {
+      const read = await rig().admin.request<ChangedTopology>({ method: "GET", path: TOPOLOGY });
+      saw(read);
+      if (!read.ok) return undefined;
+      const { metadata, status } = read.value;
+      return status?.observedGeneration === metadata.generation || undefined;
+    },
+    LONG_MS,
+  );
 });
 
 test("killed after the device was asked and before the ledger knows, it is not asked again once the node is back", async () => {
@@ -108,6 +131,11 @@ test("cut off in mid-fence and heard again long after, the old leader's late wri
     await story.untilSettled();
   }
 });
+
+interface ChangedTopology {
+  readonly metadata: { readonly generation: number };
+  readonly status?: { readonly observedGeneration?: number };
+}
 
 interface Failover {
   /** The write at which something befell a replica; undefined where the failover had fewer. */
