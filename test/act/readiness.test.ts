@@ -21,6 +21,25 @@ describe("the pace of readiness checks", () => {
     }
   });
 
+  it("drifts apart, a tenth of the interval either way, so that devices behind one gateway are not asked in step", async () => {
+    const scene = new ReadinessScene(3);
+    const draws = [0, 0.5, 1];
+    let drawn = 0;
+    scene.random = () => draws[drawn++ % draws.length] ?? 0;
+    scene.rounds();
+    await scene.pass(10_000);
+    const begun = () => [...scene.devices.keys()].map((name) => scene.reads(name) > 1);
+    await scene.pass(0.9 * INTERVAL_MS - 12_000);
+    expect(begun()).toEqual([false, false, false]);
+    const seen: number[] = [];
+    for (let passedMs = 0; passedMs < 0.2 * INTERVAL_MS + 12_000; passedMs += 1_000) {
+      await scene.pass(1_000);
+      seen.push(begun().filter(Boolean).length);
+    }
+    expect(new Set(seen)).toEqual(new Set([0, 1, 2, 3]));
+    for (const count of [1, 2]) expect(seen.filter((one) => one === count).length).toBeGreaterThan(20);
+  });
+
   it("writes each node once, and nothing more while the meaning stays, however often it checks", async () => {
     const scene = new ReadinessScene(3);
     scene.rounds();
