@@ -138,6 +138,30 @@ test("six-minute force-detach: a disk that only one node can use is detached fro
   await rig().patch(topology, { spec: { afterFencing: "PowerOn" } });
 });
 
+test("a VM goes home by live migration once its node is back and trusted, where its promise says so", async () => {
+  const [homesick = "", content = ""] = await rig().createRunning(
+    { name: "homesick", on: "node-1", promise: { failback: { policy: "Automatic", delay: "1s" } } },
+    { name: "content", on: "node-1" },
+  );
+  await rig().startLeader();
+  for (const key of [homesick, content]) await rig().untilCondition(key, "Protected", "True");
+  await rig().node("node-1").power.off();
+  await rig().untilRestarted([homesick, content]);
+  const away = rig().nodeOf(content);
+  const displaced = await rig().untilPromise(homesick, "displaced", ({ status }) => {
+    return status?.displacedFrom !== undefined;
+  });
+  expect(displaced.status?.displacedFrom).toMatchObject({ node: "node-1", cause: "Failover" });
+  await rig().untilReturned("node-1");
+  await rig().untilPromise(homesick, "home again", ({ status }) => {
+    return status?.node === "node-1" && status.displacedFrom === undefined;
+  });
+  expect(rig().nodeOf(homesick)).toBe("node-1");
+  expect(rig().nodeOf(content)).toBe(away);
+  const { oracle } = rig().cluster;
+  expect(oracle.history(homesick).map(({ began }) => began)).toEqual(["boot", "boot", "migration"]);
+});
+
 test("a failover costs the API server at most three writes per VM and ten besides", async () => {
   const names = Array.from({ length: 10 }, (_, i) => `vm-${i}`);
   const keys = await rig().createRunning(...names.map((name) => ({ name, on: "node-1" })));
