@@ -1,7 +1,7 @@
 // The chart with the real helm: what it renders is what deploy/ says, nonsense is refused, and install, upgrade, rollback and
 // uninstall on a real API server lose no promise.
 import { execFile } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { promisify } from "node:util";
@@ -168,7 +168,10 @@ describe.skipIf(!found)("the chart", () => {
     const promise = "havirtualmachine.holdfast.dev/shop-db";
 
     beforeAll(async () => {
-      await helm("install", "holdfast", CHART, "--namespace", NAMESPACE, "--create-namespace");
+      const said = await helm("install", "holdfast", CHART, "--namespace", NAMESPACE, "--create-namespace");
+      const files = said.stdout.match(/deploy\/samples\/\S+/g) ?? [];
+      expect(files, "the notes say the next step").toHaveLength(2);
+      for (const file of files) expect(existsSync(join(ROOT, file)), file).toBe(true);
       await kubectl(controlPlane().kubeconfigPath, "wait", "--for=condition=Established", "crd", "--all");
       await kubectl(controlPlane().kubeconfigPath, "apply", "-f", "deploy/samples/ha-virtual-machine.yaml");
     });
