@@ -111,10 +111,8 @@ describe.skipIf(problem !== undefined)("the images", () => {
     const { added } = await takeApart(IMAGE, BASES[2]);
     console.log(`image ${Math.round(Size / 1e6)} MB\n${added.join("\n")}`);
     const names = added.map((line) => /app\/?\S*/.exec(line)?.[0]);
-    expect(names.toSorted()).toEqual(["app/", "app/holdfast.mjs", "app/sbom.cdx.json"]);
-    expect(added.filter((line) => line.startsWith("-")).every((line) => line.startsWith("-r--r--r--"))).toBe(
-      true,
-    );
+    expect(new Set(names)).toEqual(new Set(["app/", "app/holdfast.mjs", "app/sbom.cdx.json"]));
+    for (const line of added.filter((one) => one.startsWith("-"))) expect(line).toMatch(/^-r--r--r--/);
     const found = await docker(["run", "--rm", "--entrypoint=/bin/sh", IMAGE, "-c", "true"]).then(
       () => true,
       () => false,
