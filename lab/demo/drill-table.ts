@@ -23,7 +23,7 @@ const HEADER = [
   "sent",
   "lost",
   "outage, ms",
-  "95 % of it",
+  "95 % of the mean",
   "longest",
   "stable after, ms",
   "result",

@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { Checks } from "./checks.ts";
 import { renderTable, rowsOf } from "./closing-table.ts";
+import { drill } from "./drill.ts";
 import { HELP, readOptions, type DemoOptions } from "./options.ts";
 import { setStage, type Stage } from "./stage.ts";
 import { cordon, epilogue, failback, partition, powerLoss, standingVerdicts } from "./stories.ts";
@@ -9,7 +10,7 @@ import { Timeline } from "./timeline.ts";
 import { deadFirstLevel } from "./two-levels.ts";
 
 const USAGE_EXIT = 64;
-const STORIES = [standingVerdicts, cordon, failback, powerLoss, partition, deadFirstLevel, epilogue];
+const STORIES = [standingVerdicts, cordon, failback, powerLoss, partition, deadFirstLevel, drill, epilogue];
 
 async function main(): Promise<number> {
   const request = readOptions(process.argv.slice(2));

@@ -16,8 +16,8 @@ export type DemoRequest =
 export const HELP = `npm run demo -- [options]
 
 Starts a real Kubernetes control plane with simulated nodes on this machine, runs Holdfast on it, and shows its main job:
-cordon, failback, power loss, a node cut off while its VMs run, a node whose first fence device is dead, and VMs that
-cannot be helped. Nothing outside this machine is touched.
+cordon, failback, power loss, a node cut off while its VMs run, a node whose first fence device is dead, a drill that
+measures the outage of a live migration, and VMs that cannot be helped. Nothing outside this machine is touched.
 
   --nodes N      nodes, 3 to 20 (default 3)
   --vms N        VMs, 14 to 200 (default 14)

@@ -53,6 +53,8 @@ export async function setStage(options: DemoOptions, timeline: Timeline): Promis
     const cluster = await startCluster({
       nodes: options.nodes,
       controlPlane: { apiServerFlags: audit.apiServerFlags },
+      // Each guest needs an address of its own on loopback, which only Linux gives without being told to.
+      ...(process.platform === "linux" ? { guestServices: {} } : {}),
       onProgress: (message) => timeline.tell("lab", message),
     });
     closers.push(() => cluster.stop());
