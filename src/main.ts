@@ -4,6 +4,7 @@ import packageJson from "../package.json" with { type: "json" };
 import { loadConfig, type Config } from "./config.ts";
 import { createHttpTransport } from "./kube/http-transport.ts";
 import { AvailabilityMetrics } from "./measure/availability-metrics.ts";
+import { tellDrills } from "./measure/drill-metrics.ts";
 import { createLog, type Log, roomLog } from "./measure/log.ts";
 import { createApiRequestCounter, createMetrics } from "./measure/metrics.ts";
 import { OperatorMetrics } from "./measure/operator-metrics.ts";
@@ -103,6 +104,7 @@ function run(config: Config, log: Log, kubeConfig: Parameters<typeof createHttpT
       metrics: () => {
         measured.scrape(scraped(operator, clock.now().monotonicMs));
         availability.scrape(scrapedAvailability(operator, clock.now()));
+        tellDrills(metrics, operator.leading ? operator.world.reflectors.drills.store.values() : []);
         return registry.metrics();
       },
     },

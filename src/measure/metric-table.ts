@@ -1,5 +1,6 @@
 // Every metric of the operator, once: code, documentation and alert rules are held to this table.
 import { REFUSAL_REASONS } from "../api/reasons.ts";
+import { DRILL_METRICS } from "./drill-metric-table.ts";
 import { AVAILABILITY_METRICS } from "./availability-metric-table.ts";
 import type { MetricDefinition } from "./metric-definition.ts";
 import type { FencingPhase } from "../model/fencing.ts";
@@ -216,6 +217,7 @@ export const METRICS = {
     labels: { outcome: ["succeeded", "failed", "aborted"] },
   },
   ...AVAILABILITY_METRICS,
+  ...DRILL_METRICS,
 } as const satisfies Readonly<Record<string, MetricDefinition>>;
 
 export type MetricTable = typeof METRICS;
