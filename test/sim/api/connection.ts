@@ -22,8 +22,8 @@ export interface Link {
   cutBack: boolean;
   /** How long one direction takes, drawn anew for each message. */
   delayMs: () => number;
-  /** How far watches lag behind, beyond the delay: an API server replica with a stale cache. */
-  watchLagMs: () => number;
+  /** How far watches of that kind lag behind, beyond the delay: an API server replica with a stale cache. */
+  watchLagMs: (plural: string) => number;
 }
 
 /**

@@ -112,7 +112,10 @@ export class SimWatch implements ApiStream {
     if (this.#end !== "open") return;
     const { backbone, link } = this.#ports;
     const { time } = backbone;
-    const dueMs = Math.max(this.#lastDueMs, time.nowMs + link.delayMs() + link.watchLagMs());
+    const dueMs = Math.max(
+      this.#lastDueMs,
+      time.nowMs + link.delayMs() + link.watchLagMs(this.#target.resource.plural),
+    );
     this.#lastDueMs = dueMs;
     const parcel = frozen(line);
     if (dueMs <= time.nowMs) this.#arrive(parcel);

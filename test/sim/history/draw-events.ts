@@ -16,6 +16,8 @@ const LASTS_MS = 195_000;
 /** Past Kubernetes' own eviction after five minutes, and its detaching after six more. */
 const LONG_MS = { from: 420_000, to: 800_000 } as const;
 const FLAPS = 4;
+/** When a person has looked, and says that a node which lost its power is off. */
+const CONFIRMED_AFTER_MS = 30_000;
 
 export type Cast = Omit<WorldPlan, "events" | "healAtMs">;
 
@@ -55,6 +57,12 @@ function failureOf(chance: Chance, node: string, cast: Cast): ScriptEvent[] {
     events.push({
       atMs: atMs + Math.round(chance.between(20_000, 60_000)),
       act: { kind: "foreignReboot", node },
+    });
+  const isOff = events[0]?.act.kind === "powerCut" && forMs > CONFIRMED_AFTER_MS;
+  if (isOff && chance.chance(0.15))
+    events.push({
+      atMs: atMs + CONFIRMED_AFTER_MS,
+      act: { kind: "confirmOff", node, by: "operator on call" },
     });
   if (chance.chance(0.08))
     events.push({
@@ -168,6 +176,7 @@ function drawNodeAct(chance: Chance, cast: Cast): Act {
     () => ({ kind: "cutNodeApi", node, way: chance.pick(["both", "out", "back"] as const) }),
     () => ({ kind: "cutPlane", plane: chance.pick(["vmNetwork", "storage", "bmc"] as const), nodes }),
     () => ({ kind: chance.pick(["reboot", "foreignReboot"] as const), node }),
+    () => ({ kind: "notReady", node, because: "container runtime is down" }),
     () => drawDeviceFault(chance, node, cast),
   ])();
 }
@@ -182,6 +191,7 @@ function drawReplicaAct(chance: Chance, cast: Cast): Act {
       replica,
     }),
     () => ({ kind: chance.pick(["slowReplica", "staleWatches"] as const), replica, delayMs }),
+    () => ({ kind: "staleWatches", replica, delayMs, plural: chance.pick(WATCHED) }),
     () => ({
       kind: "crash",
       replica,
@@ -191,6 +201,17 @@ function drawReplicaAct(chance: Chance, cast: Cast): Act {
     () => ({ kind: "wallClockJump", replica, byMs: chance.whole(-7_200_000, 7_200_000) }),
   ])();
 }
+
+/** Kinds whose watches may lag behind all others. */
+const WATCHED = [
+  "nodes",
+  "leases",
+  "pods",
+  "virtualmachineinstances",
+  "virtualmachineinstancemigrations",
+  "nodefencings",
+  "havirtualmachines",
+] as const;
 
 function drawServerAct(chance: Chance): Act {
   return chance.pick<() => Act>([
@@ -232,6 +253,10 @@ function drawPersonsAct(chance: Chance, cast: Cast): Act {
     "cordon",
     "drain",
     "untaint",
+    "requestFencing",
+    "disarm",
+    "pauseVM",
+    "failProbe",
     "editTopology",
     "pauseHealthCheck",
     "deleteLeaderLease",
@@ -243,6 +268,10 @@ function drawPersonsAct(chance: Chance, cast: Cast): Act {
     case "drain":
     case "untaint":
       return { kind, node };
+    case "requestFencing":
+      return { kind, node, by: "somebody" };
+    case "disarm":
+      return { kind, untilMs: chance.whole(20, 120) * 1_000, reason: "work on the power supply" };
     case "editTopology":
     case "pauseHealthCheck":
     case "deleteLeaderLease":

@@ -128,7 +128,7 @@ function replicaText(act: Extract<Act, { readonly replica: string }>): string {
     case "slowReplica":
       return `requests of ${replica} take up to ${act.delayMs / 1_000} s`;
     case "staleWatches":
-      return `watches of ${replica} lag by ${act.delayMs / 1_000} s`;
+      return `watches of ${replica}${act.plural === undefined ? "" : ` for ${act.plural}`} lag by ${act.delayMs / 1_000} s`;
     case "crash":
       return `${replica} will crash ${act.when} its write number ${act.writesLeft + 1}`;
     case "wallClockJump":

@@ -208,6 +208,7 @@ function failReplica(world: World, act: ReplicaAct): Undo {
       };
     case "staleWatches":
       replica.watchLagMs = act.delayMs;
+      replica.laggingPlural = act.plural;
       return () => {
         replica.watchLagMs = 0;
       };

@@ -23,6 +23,17 @@ export function ask(
   void world.server.handle({ method, path, body, contentType }, ADMIN);
 }
 
+const ASK_AGAIN_MS = 5_000;
+
+/** What a person does not forget to undo: asked as soon as the API server can take it. */
+export function askUntilHeard(
+  world: World,
+  ...request: Parameters<typeof ask> extends [World, ...infer R] ? R : never
+): void {
+  if (world.backbone.state === "well") ask(world, ...request);
+  else world.time.schedule(ASK_AGAIN_MS, () => askUntilHeard(world, ...request));
+}
+
 type HoldfastAct = Extract<Act, { readonly kind: "confirmOff" | "requestFencing" | "disarm" }>;
 
 /** What a person asks of Holdfast through its own objects. */

@@ -50,6 +50,8 @@ export class Replica {
   readonly link: Link;
   extraDelayMs = 0;
   watchLagMs = 0;
+  /** Only watches of this kind lag; undefined: all do. */
+  laggingPlural: string | undefined;
   bmcCut = false;
   /** Writes (the election's not counted) until it crashes; undefined: it does not. */
   crashAfterWrites:
@@ -74,7 +76,8 @@ export class Replica {
       delayMs: () =>
         chance.between(DELAY_MS.from, DELAY_MS.to) +
         (this.extraDelayMs === 0 ? 0 : chance.between(0, this.extraDelayMs)),
-      watchLagMs: () => this.watchLagMs,
+      watchLagMs: (plural) =>
+        this.laggingPlural === undefined || this.laggingPlural === plural ? this.watchLagMs : 0,
     };
   }
 

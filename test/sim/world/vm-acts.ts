@@ -3,7 +3,7 @@ import { KUBEVIRT_API, SERVICE_ACCOUNTS, serviceAccountUser } from "../../../lab
 import { PROBE_FAILS_ANNOTATION } from "../../../lab/nodes/pod-status.ts";
 import { listIn, objectIn } from "../api/json.ts";
 import { resourceNamed } from "../api/resources.ts";
-import { ask } from "./admin.ts";
+import { ask, askUntilHeard } from "./admin.ts";
 import type { KubectlAct } from "./kubectl.ts";
 import type { Act } from "./world-plan.ts";
 import type { World } from "./world.ts";
@@ -50,7 +50,7 @@ export function touchVM(world: World, act: VMAct): Undo {
 /** Sets an annotation as the administrator; undone by taking it away. */
 export function annotate(world: World, path: string, [name, value]: readonly [string, string]): Undo {
   ask(world, "PATCH", path, { metadata: { annotations: { [name]: value } } });
-  return () => ask(world, "PATCH", path, { metadata: { annotations: { [name]: null } } });
+  return () => askUntilHeard(world, "PATCH", path, { metadata: { annotations: { [name]: null } } });
 }
 
 function failProbe(world: World, vm: string): Undo {

@@ -102,7 +102,14 @@ export type Act =
   | { readonly kind: "pauseHealthCheck" }
   | { readonly kind: "cutReplica"; readonly replica: string; readonly way: "both" | "out" | "back" }
   | { readonly kind: "cutReplicaFromBmcs" | "freeze" | "breakWatches"; readonly replica: string }
-  | { readonly kind: "slowReplica" | "staleWatches"; readonly replica: string; readonly delayMs: number }
+  | { readonly kind: "slowReplica"; readonly replica: string; readonly delayMs: number }
+  /** `plural`: of one kind alone, so that what happened later of others is heard first; of all unless said. */
+  | {
+      readonly kind: "staleWatches";
+      readonly replica: string;
+      readonly delayMs: number;
+      readonly plural?: string;
+    }
   | {
       readonly kind: "crash";
       readonly replica: string;
