@@ -171,7 +171,9 @@ export function judgeRuns(runs: readonly MeasuredRun[], promise: DrillPromise): 
   const { outageBudgetMs, recoveryTimeMs } = promise;
   const promised = outageBudgetMs !== undefined || recoveryTimeMs !== undefined;
   const asked = runs.filter(({ answeredBefore }) => answeredBefore);
-  const inRuns = (some: readonly MeasuredRun[]): string => `in ${some.length} of ${runs.length} runs`;
+  const inRuns = (some: readonly MeasuredRun[]): string =>
+    runs.length === 1 ? "" : `in ${some.length} of ${runs.length} runs `;
+  const at = (ms: number): string => (runs.length === 1 ? `${ms} ms` : `at worst ${ms} ms`);
   const worstMs = Math.round(Math.max(0, ...asked.map(({ outageMs }) => outageMs)));
   const longestMs = Math.round(Math.max(0, ...asked.map((run) => run.longestOutageMs)));
 
@@ -179,35 +181,35 @@ export function judgeRuns(runs: readonly MeasuredRun[], promise: DrillPromise): 
   if (overBudget.length > 0)
     return {
       result: "Failed",
-      why: `${inRuns(overBudget)} the service was away for more than ${outageBudgetMs} ms, at worst ${worstMs} ms`,
+      why: `${inRuns(overBudget)}the service was away for more than ${outageBudgetMs} ms: ${at(worstMs)}`,
     };
   const late = asked.filter((run) => run.longestOutageMs > (recoveryTimeMs ?? Number.POSITIVE_INFINITY));
   if (late.length > 0)
     return {
       result: "Failed",
-      why: `${inRuns(late)} the service needed more than ${recoveryTimeMs} ms to come back, at worst ${longestMs} ms`,
+      why: `${inRuns(late)}the service needed more than ${recoveryTimeMs} ms to come back: ${at(longestMs)}`,
     };
   const gone = asked.filter(({ restored }) => !restored);
   if (gone.length > 0)
     return {
       result: promised ? "Inconclusive" : "Failed",
-      why: `${inRuns(gone)} the service had not come back when probing ended`,
+      why: `${inRuns(gone)}the service had not come back when probing ended`,
     };
   if (runs.length === 0) return { result: "Inconclusive", why: "no run was measured" };
   const silent = runs.filter(({ answeredBefore }) => !answeredBefore);
   if (silent.length > 0)
     return {
       result: "Inconclusive",
-      why: `${inRuns(silent)} the service did not answer even before the disturbance`,
+      why: `${inRuns(silent)}the service did not answer even before the disturbance`,
     };
   const blind = runs.filter(({ sent, skipped }) => skipped > (sent + skipped) * MAX_SKIPPED_SHARE);
   if (blind.length > 0)
     return {
       result: "Inconclusive",
-      why: `${inRuns(blind)} more than ${MAX_SKIPPED_SHARE * 100} % of the questions could not be sent in time`,
+      why: `${inRuns(blind)}more than ${MAX_SKIPPED_SHARE * 100} % of the questions could not be sent in time`,
     };
   return {
     result: "Passed",
-    why: `in each of ${runs.length} runs; at worst the service was away for ${worstMs} ms`,
+    why: `the service was away for ${at(worstMs)}${runs.length === 1 ? "" : ` in ${runs.length} runs`}`,
   };
 }

@@ -482,7 +482,7 @@ describe("the loss of a node as a drill", () => {
     });
     const broken = written(cluster(3_000).decide());
     expect(broken).toMatchObject({ phase: "Failed", runs: [{ reason: "PromiseBroken" }] });
-    expect(broken?.message).toContain("more than 3000 ms to come back, at worst 3900 ms");
+    expect(broken?.message).toContain("more than 3000 ms to come back: 3900 ms");
   });
 
   it("an outage of its is planned, and the drill's", () => {

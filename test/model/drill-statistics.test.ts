@@ -203,8 +203,13 @@ describe("several runs", () => {
     expect(judgeRuns([good, good], { outageBudgetMs: 300, recoveryTimeMs: 300 }).result).toBe("Passed");
     expect(judgeRuns([good, good], { outageBudgetMs: 299 })).toEqual({
       result: "Failed",
-      why: "in 2 of 2 runs the service was away for more than 299 ms, at worst 300 ms",
+      why: "in 2 of 2 runs the service was away for more than 299 ms: at worst 300 ms",
     });
+    expect(judgeRuns([good], { outageBudgetMs: 299 }).why).toBe(
+      "the service was away for more than 299 ms: 300 ms",
+    );
+    expect(judgeRuns([good], {}).why).toBe("the service was away for 300 ms");
+    expect(judgeRuns([good, good], {}).why).toBe("the service was away for at worst 300 ms in 2 runs");
   });
 
   it("fail for one bad run, however good the mean", () => {
