@@ -22,7 +22,15 @@ export interface MachineDescription {
   readonly resetTypesIn: "Action" | "ActionInfo";
 }
 
+const systemUUIDs = new Map<string, string>();
+
 export function systemUUID(node: string): string {
+  let uuid = systemUUIDs.get(node);
+  if (uuid === undefined) systemUUIDs.set(node, (uuid = uuidOf(node)));
+  return uuid;
+}
+
+function uuidOf(node: string): string {
   const hex = createHash("sha256").update(`holdfast lab machine ${node}`).digest("hex");
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }

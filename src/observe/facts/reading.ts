@@ -53,7 +53,7 @@ export function readWith<S extends z.ZodType, F>(
   raw: unknown,
   toFact: (value: z.output<S>) => F,
 ): Reading<F> {
-  const parsed = schema.safeParse(raw);
+  const parsed = parsedOnce(schema, raw);
   if (parsed.success) return { ok: true, fact: toFact(parsed.data) };
   const problems = parsed.error.issues
     .slice(0, MAX_PROBLEMS_NAMED)
@@ -62,6 +62,23 @@ export function readWith<S extends z.ZodType, F>(
 }
 
 const MAX_PROBLEMS_NAMED = 6;
+
+const parsedObjects = new WeakMap<z.ZodType, WeakMap<object, unknown>>();
+
+/**
+ * What cannot change reads the same for everybody: the replicas of a simulated cluster are handed the same frozen objects.
+ * What comes off a wire is never frozen.
+ */
+function parsedOnce<S extends z.ZodType>(schema: S, raw: unknown): z.ZodSafeParseResult<z.output<S>> {
+  if (typeof raw !== "object" || raw === null || !Object.isFrozen(raw)) return schema.safeParse(raw);
+  let known = parsedObjects.get(schema);
+  if (known === undefined) parsedObjects.set(schema, (known = new WeakMap()));
+  const before = known.get(raw) as z.ZodSafeParseResult<z.output<S>> | undefined;
+  if (before !== undefined) return before;
+  const parsed = schema.safeParse(raw);
+  known.set(raw, parsed);
+  return parsed;
+}
 
 /** Milliseconds of an RFC 3339 time, or undefined where there is none or it cannot be read. */
 export function wallMsOfTime(text: string | undefined): number | undefined {

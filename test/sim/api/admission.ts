@@ -56,21 +56,23 @@ export function isReviewed({
   return hooksFor(resource, subresource, operation).length > 0;
 }
 
-const found = new Map<string, typeof CORE_WEBHOOKS>();
+const found = new Map<Resource, Map<string, typeof CORE_WEBHOOKS>>();
 
 function hooksFor(resource: Resource, subresource: string | undefined, operation: "CREATE" | "UPDATE") {
-  const name = subresource === undefined ? resource.plural : `${resource.plural}/${subresource}`;
-  const [group] = resource.apiVersion.includes("/") ? resource.apiVersion.split("/") : [""];
-  const key = `${group}/${name}/${operation}`;
-  let hooks = found.get(key);
+  let ofResource = found.get(resource);
+  if (ofResource === undefined) found.set(resource, (ofResource = new Map()));
+  const key = `${operation} ${subresource}`;
+  let hooks = ofResource.get(key);
   if (hooks === undefined) {
+    const name = subresource === undefined ? resource.plural : `${resource.plural}/${subresource}`;
+    const [group] = resource.apiVersion.includes("/") ? resource.apiVersion.split("/") : [""];
     hooks = CORE_WEBHOOKS.filter(
       (hook) =>
         hook.group === group &&
         hook.resources.includes(name) &&
         (hook.operations.includes("*") || hook.operations.includes(operation)),
     ).toSorted((one, other) => (one.kind === other.kind ? 0 : one.kind === "mutating" ? -1 : 1));
-    found.set(key, hooks);
+    ofResource.set(key, hooks);
   }
   return hooks;
 }

@@ -2,6 +2,7 @@
 // transitions, which the schemas can only say in CEL.
 import { samePlain } from "../../../lab/plain-data.ts";
 import { KINDS } from "../../../src/api/generate.ts";
+import type { KindDefinition } from "../../../src/api/kind.ts";
 import { isObject, type JsonObject, objectIn, textOf } from "./json.ts";
 import type { Resource } from "./resources.ts";
 
@@ -13,7 +14,14 @@ export type Validated = { readonly value: JsonObject } | { readonly problem: str
 export function validated(resource: Resource, object: JsonObject, before: JsonObject | undefined): Validated {
   const kind = KIND_BY_NAME.get(resource.kind);
   if (kind === undefined) return { value: object };
-  const parsed = kind.manifest.safeParse(object);
+  // What stands has been checked, and defaults are filled in.
+  const keepsSpec = before !== undefined && object["spec"] === before["spec"];
+  if (keepsSpec && object["status"] === before["status"]) return { value: object };
+  // Rules that need both spec and status are about ledgers alone.
+  const parsed =
+    keepsSpec && isObject(object["status"]) && kind.kind !== "NodeFencing"
+      ? statusParsed(kind, object)
+      : kind.manifest.safeParse(object);
   if (!parsed.success) {
     const { path, message } = parsed.error.issues[0] ?? { path: [], message: "" };
     return {
@@ -24,6 +32,14 @@ export function validated(resource: Resource, object: JsonObject, before: JsonOb
   const value = { ...object, spec, ...(status === undefined ? {} : { status }) };
   const problem = resource.kind === "NodeFencing" && before ? ledgerProblem(before, value) : undefined;
   return problem === undefined ? { value } : { problem: `NodeFencing "" is invalid: ${problem}` };
+}
+
+/** The object with a spec that was checked before. */
+function statusParsed(kind: KindDefinition, { spec, status }: JsonObject) {
+  const parsed = kind.status.safeParse(status);
+  if (parsed.success) return { success: true, data: { spec, status: parsed.data } } as const;
+  const issues = parsed.error.issues.map(({ path, message }) => ({ path: ["status", ...path], message }));
+  return { success: false, error: { issues } } as const;
 }
 
 const PHASES = ["Pending", "Fencing", "Fenced", "Releasing", "Released", "Returned", "Aborted"];

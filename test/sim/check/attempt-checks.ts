@@ -10,6 +10,7 @@ import type { World } from "../world/world.ts";
 import type { Signs } from "./signs.ts";
 
 const FENCINGS = resourceNamed("holdfast.dev/v1alpha1/nodefencings");
+const DEFAULT_POLICY = defaultPolicy();
 /** As in judge-node.ts, with room on the safe side. */
 const BEAT_AFTER_LEASE_MS = 16_000;
 /** A heartbeat this old was there to be weighed by a replica that hears in time. */
@@ -70,7 +71,7 @@ export class AttemptChecks {
   }
 
   #judgeLimit(ledger: StoredObject, attempt: Attempt): void {
-    const limit = { ...defaultPolicy(), ...this.#world.plan.policy }.maxConcurrentFencings;
+    const limit = { ...DEFAULT_POLICY, ...this.#world.plan.policy }.maxConcurrentFencings;
     const underWay = this.#world.server.store
       .list(FENCINGS)
       .filter((other) => other === ledger || this.#isUnderWay(other, attempt.epoch));

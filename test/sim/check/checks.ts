@@ -22,6 +22,7 @@ export interface Violation {
   readonly message: string;
 }
 
+const DEFAULT_POLICY = defaultPolicy();
 const OUT_OF_SERVICE = "node.kubernetes.io/out-of-service";
 /**
  * A renewal this old at a shot was there to be seen before the decision; a younger one may have come too late for it. Lost is
@@ -109,7 +110,7 @@ export class Checks {
         `${replica} shoots ${name}, while ${leader.holder} has led for ${Math.round(nowMs - leader.sinceMs)} ms`,
       );
     this.#judgeRecord(replica, name);
-    const policy = { ...defaultPolicy(), ...plan.policy };
+    const policy = { ...DEFAULT_POLICY, ...plan.policy };
     const late = plan.nodes.filter((other) => this.#isSurelyLate(other.name)).map((other) => other.name);
     const limit = stormLimit(policy.stormMaxLost, plan.nodes.length);
     if (late.length > limit && late.includes(name))

@@ -40,6 +40,7 @@ export interface ReplicaOptions {
   readonly events: ReplicaEvents;
 }
 
+const DEFAULT_POLICY = defaultPolicy();
 const DELAY_MS = { from: 0.3, to: 12 } as const;
 
 /** The user all replicas are; the name after it tells them apart in the audit. */
@@ -109,7 +110,7 @@ export class Replica {
       leaseName: LEASE_NAME,
       identity: life,
       timings: DEFAULT_ELECTION_TIMINGS,
-      policy: { ...defaultPolicy(), ...policy },
+      policy: { ...DEFAULT_POLICY, ...policy },
       readiness: readiness ?? { intervalMs: 0, maxConcurrent: 1 },
       dryRun: false,
       probe,

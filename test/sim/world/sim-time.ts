@@ -45,8 +45,33 @@ export class SimTime {
   }
 
   /** Fires timers until `untilMs`, or until `done` says so after one of them. */
-  async run(untilMs: number, done: () => boolean = () => false): Promise<void> {
-    await settled();
+  run(untilMs: number, done: () => boolean = () => false): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const goOn = (): void => {
+        try {
+          if (!this.#fire(untilMs)) {
+            this.#nowMs = Math.max(this.#nowMs, untilMs);
+            resolve();
+          } else whenSettled(judge);
+        } catch (error) {
+          reject(error);
+        }
+      };
+      const judge = (): void => {
+        try {
+          if (done()) resolve();
+          else if (this.steps % STEPS_PER_BREATH === 0) setImmediate(goOn);
+          else goOn();
+        } catch (error) {
+          reject(error);
+        }
+      };
+      whenSettled(goOn);
+    });
+  }
+
+  /** Fires the next timer due by then; false where there is none. */
+  #fire(untilMs: number): boolean {
     for (let timer = this.#heap[0]; timer !== undefined && timer.dueMs <= untilMs; timer = this.#heap[0]) {
       this.#pop();
       const { wake } = timer;
@@ -54,11 +79,9 @@ export class SimTime {
       this.#nowMs = Math.max(this.#nowMs, timer.dueMs);
       this.steps += 1;
       wake();
-      await settled();
-      if (this.steps % STEPS_PER_BREATH === 0) await breath();
-      if (done()) return;
+      return true;
     }
-    this.#nowMs = Math.max(this.#nowMs, untilMs);
+    return false;
   }
 
   /** Forgets every timer: what was simulated ends here. */
@@ -127,14 +150,6 @@ function isBefore(one: Timer, other: Timer): boolean {
 }
 
 /** A tick asked for from a microtask comes when no microtask is left: a full drain without a turn of the event loop. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => {
-    process.nextTick(resolve);
-  });
-}
-
-function breath(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
+function whenSettled(next: () => void): void {
+  queueMicrotask(() => process.nextTick(next));
 }
