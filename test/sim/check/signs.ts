@@ -6,6 +6,8 @@ import type { LeaseObject } from "../kubernetes/controller-ports.ts";
 import type { World } from "../world/world.ts";
 
 const NODE_LEASES = "kube-node-lease";
+/** A shorter one takes no renewal from a kubelet that tries again; three calls of the leader missed, and some slack. */
+const NOTICED_OUTAGE_MS = 10_000;
 /** Renewals remembered of each node. */
 const MAX_RENEWALS = 20;
 
@@ -23,6 +25,7 @@ export class Signs {
   #workedMs = 0;
   #lookedAtMs = 0;
   #wasAtWork = true;
+  #stoppedAtMs = 0;
 
   constructor(world: World) {
     this.#world = world;
@@ -31,9 +34,13 @@ export class Signs {
   /** After every step of the world: counts the time in which kubelets could be heard. */
   look(): void {
     const { time, backbone } = this.#world;
+    const isAtWork = backbone.state === "well";
     if (this.#wasAtWork) this.#workedMs += time.nowMs - this.#lookedAtMs;
+    else if (isAtWork && time.nowMs - this.#stoppedAtMs < NOTICED_OUTAGE_MS)
+      this.#workedMs += time.nowMs - this.#stoppedAtMs;
+    if (this.#wasAtWork && !isAtWork) this.#stoppedAtMs = time.nowMs;
     this.#lookedAtMs = time.nowMs;
-    this.#wasAtWork = backbone.state === "well";
+    this.#wasAtWork = isAtWork;
   }
 
   changed({ type, object }: Change): void {

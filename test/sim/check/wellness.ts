@@ -1,5 +1,6 @@
 // What must hold once nothing goes wrong any more: every VM that should run does, every ledger is closed, and what the
 // statuses say agrees with the truth.
+import { QUARANTINE_TAINT } from "../../../src/model/node.ts";
 import { isObject, listIn, objectIn, textOf } from "../api/json.ts";
 import { resourceNamed } from "../api/resources.ts";
 import type { StoredObject } from "../api/stored.ts";
@@ -43,9 +44,11 @@ function nodeComplaints(world: World): string[] {
     const taints = (listIn(objectIn(node, "spec"), "taints") as readonly { key?: string }[]).map(
       ({ key }) => key ?? "",
     );
+    // A quarantine is meant to outlast what it was for.
+    const foreign = taints.filter((key) => key !== QUARANTINE_TAINT);
     return [
       ...(ready === "True" ? [] : [`${name} is not Ready: ${ready}`]),
-      ...(taints.length === 0 ? [] : [`${name} bears ${taints.join(", ")}`]),
+      ...(foreign.length === 0 ? [] : [`${name} bears ${foreign.join(", ")}`]),
     ];
   });
 }
