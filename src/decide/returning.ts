@@ -1,5 +1,6 @@
 // After the proof: taint, release, power-on, and the way of a fenced node back among those that may host VMs.
 import {
+  type AttemptOutcome,
   type FencingFact,
   isExternal,
   type FencingStatus,
@@ -20,6 +21,10 @@ import { protectionOf, type Turn } from "./turn.ts";
 
 /** How long after writing it down we go on trying to power a node on; later it is a person's business. */
 const POWER_ON_WINDOW_MS = 180_000;
+/** After so long a request to cut the power that has not acted is taken for forgotten. */
+const LATE_OFF_MS = 120_000;
+/** Ends of attempts that may have left a request behind which acts later. */
+const MAY_ACT_LATE: ReadonlySet<AttemptOutcome> = new Set(["StillOn", "TimedOut", "Abandoned"]);
 /** How often the request is repeated within that window; the step itself looks at the state first. */
 const POWER_ON_PERIOD_MS = 20_000;
 
@@ -130,12 +135,27 @@ function powerOn(turn: Turn, fencing: FencingFact): void {
     writeLedger(turn, fencing, { powerOnRequestedAt: timestamp(turn.now.wallMs) });
     return;
   }
-  const sinceMs = turn.now.monotonicMs - fencing.changedAtMs;
-  if (sinceMs > POWER_ON_WINDOW_MS) return;
+  const quietAtMs = noLateOffAtMs(fencing);
+  if (turn.now.monotonicMs < quietAtMs) {
+    turn.plan.lookAgain(quietAtMs);
+    return;
+  }
+  if (turn.now.monotonicMs - Math.max(fencing.changedAtMs, quietAtMs) > POWER_ON_WINDOW_MS) return;
   // Whoever works on it with its power off must not have it switched on.
   if (isDisarmed(turn, fencing.nodeName, `${fencing.nodeName} is not switched on`)) return;
   turn.plan.add({ kind: "PowerOn", fencing, level });
   turn.plan.lookAgain(turn.now.monotonicMs + POWER_ON_PERIOD_MS);
+}
+
+/**
+ * Monotonic time from which no request to cut the power is expected to act any more. A BMC that agreed and was still On at
+ * the end of the attempt may act on each of the requests, one after the other: the last would hit the node when it runs again.
+ */
+function noLateOffAtMs({ provenAtMs = 0, status: { attempts, proof } }: FencingFact): number {
+  if (!attempts.some(({ outcome }) => MAY_ACT_LATE.has(outcome))) return provenAtMs;
+  const last = attempts.findLast(({ outcome }) => outcome === "PoweredOff" || MAY_ACT_LATE.has(outcome));
+  const agoMs = wallMsOf(proof?.observedAt ?? "") - wallMsOf(last?.startedAt ?? "");
+  return provenAtMs + LATE_OFF_MS - Math.max(0, Math.min(LATE_OFF_MS, agoMs));
 }
 
 /** The fenced node is back under a new boot ID (or its object is new): lift what is ours once it can be trusted. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { attempt, effectsOf, level, NOW_MS, refusalsOf, stepsOf, threeNodes } from "./builder.ts";
+import type { AttemptOutcome } from "../../src/model/fencing.ts";
+import { attempt, effectsOf, level, NOW, NOW_MS, refusalsOf, stepsOf, threeNodes } from "./builder.ts";
 
 const LOST = { leaseSilentMs: 25_000 };
 const BACK = { bootID: "boot-n1-2", leaseSilentMs: 1_000, heartbeatSilentMs: 0 };
@@ -260,6 +261,73 @@ describe("after the proof", () => {
       .fenced("n1", { phase: "Released", powerOnRequestedAt: "2026-11-22T11:59:59.000Z" })
       .decide();
     expect(effectsOf(second)).toMatchObject([{ kind: "PowerOn" }]);
+  });
+
+  it.each<[string, readonly (readonly [number, AttemptOutcome])[], number]>([
+    ["at once where the first request acted", [[10_000, "PoweredOff"]], 0],
+    [
+      "at once where the earlier attempts never reached the device",
+      [
+        [50_000, "Unreachable"],
+        [10_000, "PoweredOff"],
+      ],
+      0,
+    ],
+    [
+      "late where a request is behind that did not act in its time",
+      [
+        [50_000, "StillOn"],
+        [10_000, "PoweredOff"],
+      ],
+      110_000,
+    ],
+    [
+      "late where nobody knows what became of one",
+      [
+        [50_000, "TimedOut"],
+        [10_000, "AlreadyOff"],
+      ],
+      70_000,
+    ],
+    [
+      "late where a leader died over it",
+      [
+        [50_000, "Abandoned"],
+        [10_000, "AlreadyOff"],
+      ],
+      70_000,
+    ],
+    [
+      "at once where that is long ago",
+      [
+        [500_000, "StillOn"],
+        [400_000, "Unreachable"],
+      ],
+      0,
+    ],
+  ])("powers the node on %s: a BMC acts late, and on each request", (_when, attempts, inMs) => {
+    const stamp = (agoMs: number) => new Date(Date.parse(NOW) - agoMs).toISOString();
+    const cluster = (sinceProofMs: number) =>
+      threeNodes()
+        .node("n1", { leaseSilentMs: 600_000, heartbeatSilentMs: 600_000, outOfService: true })
+        .topology("bmc", { afterFencing: "PowerOn" })
+        .fenced(
+          "n1",
+          {
+            phase: "Released",
+            powerOnRequestedAt: NOW,
+            attempts: attempts.map(([agoMs, outcome], at) =>
+              attempt({ number: at + 1, startedAt: stamp(agoMs), outcome }),
+            ),
+          },
+          { provenAtMs: NOW_MS - sinceProofMs },
+        )
+        .decide();
+    if (inMs > 0) {
+      expect(stepsOf(cluster(inMs - 1), "PowerOn")).toEqual([]);
+      expect(cluster(inMs - 1).lookAgainAtMs).toBe(NOW_MS + 1);
+    }
+    expect(stepsOf(cluster(inMs), "PowerOn")).toHaveLength(1);
   });
 
   it("releases through a Node object that is gone, which needs no taint", () => {

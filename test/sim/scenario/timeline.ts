@@ -18,7 +18,7 @@ export function timelineOf(facts: ScenarioFacts): string {
       ),
       ...facts.unsettled.map((one) => `amiss: ${one}`),
     ]),
-    section("What happened", folded(told), 0),
+    section("What happened", folded(inOrder(told)), 0),
     section(`VMs after ${clockOf(facts.untilMs)}`, facts.vms.map(vmLine)),
     section("Nodes", facts.nodes.map(nodeLine)),
     section("Fencings", orNone(facts.fencings.map(fencingLine))),
@@ -44,6 +44,57 @@ export function timelineOf(facts: ScenarioFacts): string {
     section("Left to mend", orNone(facts.complaints)),
   ];
   return `${blocks.map((lines) => lines.join("\n")).join("\n\n")}\n`;
+}
+
+/** Kinds whose order within one second follows from chance alone, as long as each node and VM keeps its own. */
+const UNORDERED: ReadonlySet<Occurrence["kind"]> = new Set([
+  "verdict",
+  "guest",
+  "migration",
+  "node",
+  "promise",
+]);
+
+/**
+ * Events of one second as they are told: what VMs are told last, and neighbours of one kind by their names, so that a
+ * timeline changes where the story does. Releases, shots, and whatever leads up to them keep their order.
+ */
+function inOrder(events: readonly Occurrence[]): readonly Occurrence[] {
+  const told: Occurrence[] = [];
+  for (const all of bySecond(events)) {
+    const promises = all.filter(({ kind }) => kind === "promise");
+    let run: Occurrence[] = [];
+    const flush = () => {
+      told.push(...run.sort((one, other) => compare(subjectOf(one), subjectOf(other))));
+      run = [];
+    };
+    for (const event of [...all.filter(({ kind }) => kind !== "promise"), ...promises]) {
+      if (run.length > 0 && run[0]?.kind !== event.kind) flush();
+      if (UNORDERED.has(event.kind)) run.push(event);
+      else told.push(event);
+    }
+    flush();
+  }
+  return told;
+}
+
+function bySecond(events: readonly Occurrence[]): readonly (readonly Occurrence[])[] {
+  const groups = new Map<number, Occurrence[]>();
+  for (const event of events) {
+    const second = Math.floor(event.atMs / 1_000);
+    const group = groups.get(second);
+    if (group === undefined) groups.set(second, [event]);
+    else group.push(event);
+  }
+  return [...groups.values()];
+}
+
+function subjectOf({ vm, node, text }: Occurrence): string {
+  return vm ?? node ?? text;
+}
+
+function compare(one: string, other: string): number {
+  return one < other ? -1 : Number(one > other);
 }
 
 function section(title: string, lines: readonly string[], indent = 2): string[] {
