@@ -152,9 +152,10 @@ function outageOf(subject: Subject, record: FailoverRecord, vmi: VMIFact | undef
   const { turn, protection } = subject;
   const proof = fencingOf(subject, record)?.status.proof;
   const gone = turn.snapshot.index.podsGone.get(protection.vmKey);
-  // The pod that we last saw go may be another one, of an earlier or a later move.
-  const released =
-    gone?.node === record.fromNode && gone.at.wallMs >= wallMsOf(record.lostAt) ? gone.at.wallMs : undefined;
+  // The pod that we last saw go may be another one, of an earlier or a later move; and without a proof nothing was released,
+  // whoever took it away.
+  const isOurs = proof !== undefined && gone?.node === record.fromNode;
+  const released = isOurs && gone.at.wallMs >= wallMsOf(record.lostAt) ? gone.at.wallMs : undefined;
   const at = (
     key: "releasedAt" | "scheduledAt" | "runningAt" | "readyAt",
     wallMs: number | undefined,

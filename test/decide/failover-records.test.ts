@@ -262,6 +262,16 @@ describe("how a failover ends", () => {
     });
   });
 
+  it("calls no pod released that somebody else took away before the node was proven off", () => {
+    const world = new LiveWorld(during({ on: "n1" }));
+    world.cluster.pod("a", { name: "here", nodeName: "n1" });
+    world.adopt("pods", "ns/here").pass(5_000, ["n1"]).pod("ns/here", undefined);
+    world.newVMI("ns/a", { ...again, nodeName: "n2" });
+    const [outage] = statusOf(world.turn(), "a").outages;
+    expect(outage).toMatchObject({ cause: "NodeLost", fromNode: "n1" });
+    expect(outage?.releasedAt).toBeUndefined();
+  });
+
   it("takes no other pod's end for the release: neither one of long ago nor one on another node", () => {
     const world = new LiveWorld(during({ on: "n1" }).fenced("n1", { phase: "Released" }));
     world.cluster.pod("a", { name: "elsewhere", nodeName: "n3" });

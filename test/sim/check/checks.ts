@@ -36,6 +36,7 @@ const TAKEN_OVER_MS = 1_000;
 /** A pod bound a moment ago may not have been seen yet. */
 const YOUNG_POD_MS = 60_000;
 const PODS = resourceNamed("v1/pods");
+const PROMISES = resourceNamed("holdfast.dev/v1alpha1/havirtualmachines");
 const FENCINGS = resourceNamed("holdfast.dev/v1alpha1/nodefencings");
 
 interface LedgerStatus {
@@ -304,8 +305,11 @@ export class Checks {
 
   /** "Released" means that no pod is left there of a VM that somebody protects. */
   #judgeReleased(node: string): void {
-    const { plan, server, time } = this.#world;
-    const promised = new Set(plan.vms.filter(({ promise }) => promise !== undefined).map(({ name }) => name));
+    const { server, time } = this.#world;
+    // As it stands now: promises are made and withdrawn meanwhile.
+    const promised = new Set(
+      server.store.list(PROMISES).map((promise) => textOf(objectIn(promise, "spec")["virtualMachineName"])),
+    );
     for (const pod of server.store.list(PODS)) {
       const labels = objectIn(pod.metadata, "labels");
       const phase = objectIn(pod, "status")["phase"];
