@@ -1,5 +1,11 @@
 // Folds a probe's answers, in the order in which they were asked for, into facts of bounded size. Pure.
-import type { ProbeFacts, ProbeOutage, ServiceProbe, TraceSlice } from "./service-probe.ts";
+import {
+  periodMsOf,
+  type ProbeFacts,
+  type ProbeOutage,
+  type ServiceProbe,
+  type TraceSlice,
+} from "./service-probe.ts";
 
 /** Outages kept of one trace; the totals count the others too. */
 export const MAX_OUTAGES_KEPT = 20;
@@ -21,6 +27,14 @@ interface Slice {
   latencySumMs: number;
 }
 
+interface OpenOutage {
+  readonly startMs: number;
+  lost: number;
+  lastLostMs: number;
+  /** Questions were skipped since the last lost one: whether it lasted through them is not known. */
+  unwatched: boolean;
+}
+
 /** A trace being written. Memory is bounded whatever is added. */
 export class ProbeTrace {
   readonly #probe: ServiceProbe;
@@ -34,7 +48,7 @@ export class ProbeTrace {
   #outageCount = 0;
   #outageMs = 0;
   #longestOutageMs = 0;
-  #open: { readonly startMs: number; lost: number } | undefined;
+  #open: OpenOutage | undefined;
   #sliceMs = FIRST_SLICE_MS;
   #slices: Slice[] = [];
 
@@ -51,8 +65,11 @@ export class ProbeTrace {
     if (latencyMs === undefined) {
       slice.lost += 1;
       this.#lost += 1;
-      this.#open ??= { startMs: sentAtMs, lost: 0 };
+      this.#open ??= { startMs: sentAtMs, lost: 0, lastLostMs: sentAtMs, unwatched: false };
       this.#open.lost += 1;
+      this.#open.lastLostMs = sentAtMs;
+      // Lost before and lost after: it was down in between, whoever looked.
+      this.#open.unwatched = false;
       return;
     }
     slice.latencySumMs += latencyMs;
@@ -60,14 +77,20 @@ export class ProbeTrace {
     this.#latencySumMs += latencyMs;
     this.#maxLatencyMs = Math.max(this.#maxLatencyMs, latencyMs);
     if (this.#open !== undefined) {
-      this.#close({ ...this.#open, endMs: sentAtMs, ended: true });
+      const { startMs, lost, lastLostMs, unwatched } = this.#open;
+      const endMs = unwatched ? Math.min(sentAtMs, lastLostMs + periodMsOf(this.#probe)) : sentAtMs;
+      this.#close({ startMs, lost, endMs, ended: true });
       this.#open = undefined;
     }
   }
 
-  /** Notes questions that were due and that we did not send. They end no outage, and begin none. */
+  /**
+   * Notes questions that were due and that we did not send. They end no outage and begin none; one that is over when we
+   * ask again counts as having ended when we ceased to.
+   */
   skip(count: number): void {
     this.#skipped += count;
+    if (this.#open !== undefined) this.#open.unwatched = true;
   }
 
   /** What has come of it up to `nowMs` since its beginning. The trace may go on. */
@@ -75,7 +98,14 @@ export class ProbeTrace {
     const answered = this.#answered;
     const open = this.#open;
     const last: ProbeOutage | undefined =
-      open === undefined ? undefined : { ...open, endMs: Math.max(open.startMs, nowMs), ended: false };
+      open === undefined
+        ? undefined
+        : {
+            startMs: open.startMs,
+            lost: open.lost,
+            endMs: Math.max(open.startMs, nowMs),
+            ended: false,
+          };
     const lastMs = last === undefined ? 0 : last.endMs - last.startMs;
     return {
       probe: this.#probe,

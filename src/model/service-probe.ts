@@ -37,8 +37,8 @@ export function periodMsOf(probe: ServiceProbe): number {
 
 /**
  * Questions in a row that were not answered. It lasts from the sending of the first lost one to the sending of the first
- * that was answered again: on average as long as the true outage, and never off by more than one period. Times count from
- * the beginning of the trace.
+ * that was answered again: on average as long as the true outage, and never off by more than one period. Time in which we
+ * did not ask is not part of its end. Times count from the beginning of the trace.
  */
 export interface ProbeOutage {
   readonly startMs: number;

@@ -41,6 +41,22 @@ describe("a probe's trace", () => {
     expect(facts).toMatchObject({ outageCount: 1, outageMs: 20, longestOutageMs: 20 });
   });
 
+  it("does not count the time in which we did not ask, unless it was down on both sides of it", () => {
+    const trace = new ProbeTrace(UDP, 0);
+    trace.add({ sentAtMs: 0, latencyMs: 1 });
+    trace.add({ sentAtMs: 10, latencyMs: undefined });
+    trace.skip(200);
+    trace.add({ sentAtMs: 2_020, latencyMs: 1 });
+    trace.add({ sentAtMs: 2_030, latencyMs: undefined });
+    trace.skip(100);
+    trace.add({ sentAtMs: 3_040, latencyMs: undefined });
+    trace.add({ sentAtMs: 3_050, latencyMs: 1 });
+    expect(trace.facts(3_060).outages).toEqual([
+      { startMs: 10, endMs: 20, ended: true, lost: 1 },
+      { startMs: 2_030, endMs: 3_050, ended: true, lost: 2 },
+    ]);
+  });
+
   it("of nothing says nothing", () => {
     expect(folded([], 10)).toMatchObject({ sent: 0, meanLatencyMs: undefined, outages: [], slices: [] });
   });
