@@ -2,7 +2,7 @@
 // proof, and once the device works again the VMs come back by themselves.
 import { expect, test } from "vitest";
 import type { BmcFaults } from "../../lab/bmc/bmc-faults.ts";
-import { conditionOf } from "../support/holdfast-lab.ts";
+import { attemptsMade, conditionOf } from "../support/holdfast-lab.ts";
 import { useOperatorRig } from "../support/operator-rig.ts";
 
 /** One node for each device, and two that stay well. */
@@ -47,7 +47,7 @@ test("a broken fence device is told by its fault, its VM waits, and comes back o
     const fencing = await rig().untilFencing(`node-${i + 1}`, `${what} is told`, ({ status }) => {
       return status?.message !== undefined;
     });
-    const [first] = fencing.status?.attempts ?? [];
+    const [first] = attemptsMade(fencing);
     expect(first?.outcome, what).toMatch(outcome);
     expect(first?.answer, what).toMatch(answer);
     expect(fencing.status?.proof, what).toBeUndefined();
@@ -123,7 +123,7 @@ test("settings that lead to no device are told as such, and corrected settings a
   await rig().patch(secret, { data: { password: null } });
   rig().node("node-1").hang();
   const fencing = await rig().untilFencing("node-1", "told", ({ status }) => status?.message !== undefined);
-  expect(fencing.status?.attempts?.[0]).toMatchObject({
+  expect(attemptsMade(fencing)[0]).toMatchObject({
     outcome: "Misconfigured",
     answer: "Secret bmc must hold the keys username and password",
   });

@@ -1,7 +1,7 @@
 // A node dies; its VMs come back elsewhere, on proof and in order, and what happened stands where people look.
 import { expect, test } from "vitest";
 import { waitFor } from "../../lab/cluster/wait-for.ts";
-import { conditionOf } from "../support/holdfast-lab.ts";
+import { attemptsMade, conditionOf } from "../support/holdfast-lab.ts";
 import { type RigReplica, useOperatorRig } from "../support/operator-rig.ts";
 
 const rig = useOperatorRig({ nodes: 5 });
@@ -39,7 +39,7 @@ test("a node loses its power: its VM is back elsewhere, and kubectl tells the wh
     proof: { type: "PowerOff", bootID },
     releasedVMs: [{ namespace, name: "web" }],
   });
-  expect(fencing.status?.attempts?.map(({ outcome }) => outcome)).toEqual(["AlreadyOff"]);
+  expect(attemptsMade(fencing).map(({ outcome }) => outcome)).toEqual(["AlreadyOff"]);
 
   // As a person sees it.
   expect(await rig().kubectl("get", "havm", "-n", namespace, "web")).toMatch(
@@ -121,7 +121,7 @@ test("a node that hangs with its guests on it is powered off before any of them 
   expect(before).toMatchObject({ node: "node-1", end: "powerLoss" });
   expect(after?.startedAtMs).toBeGreaterThan(before?.stoppedAtMs ?? Number.NaN);
   const fencing = await rig().untilReturned("node-1");
-  expect(fencing.status?.attempts?.map(({ outcome }) => outcome)).toEqual(["PoweredOff"]);
+  expect(attemptsMade(fencing).map(({ outcome }) => outcome)).toEqual(["PoweredOff"]);
 });
 
 test("six-minute force-detach: a disk that only one node can use is detached from the dead node at once and follows its VM", async () => {

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { readReadiness } from "../../src/api/fencing-readiness.ts";
 import type { Operator } from "../../src/run/operator.ts";
 import { waitFor } from "../../lab/cluster/wait-for.ts";
-import { LONG_MS } from "../support/holdfast-lab.ts";
+import { attemptsMade, LONG_MS } from "../support/holdfast-lab.ts";
 import { useOperatorRig } from "../support/operator-rig.ts";
 
 const SECRET = "/api/v1/namespaces/holdfast-system/secrets/bmc";
@@ -80,7 +80,7 @@ test("a changed Secret is tried at once, whatever the interval, and the next fen
   rig().node("node-1").hang();
   await rig().untilRestarted([key]);
   const fencing = await rig().untilFencing("node-1", "proven", ({ status }) => status?.proof !== undefined);
-  expect(fencing.status?.attempts).toMatchObject([{ outcome: "PoweredOff" }]);
+  expect(attemptsMade(fencing)).toMatchObject([{ outcome: "PoweredOff" }]);
 });
 
 test("a device that says Off of a living node is told as a liar, and believed neither then nor later", async () => {

@@ -4,6 +4,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { waitFor } from "../../lab/cluster/wait-for.ts";
 import { applyManifests } from "../../lab/holdfast/install.ts";
+import { attemptsMade } from "../support/holdfast-lab.ts";
 import { useOperatorRig } from "../support/operator-rig.ts";
 import {
   REMEDIATION_API_VERSION,
@@ -134,7 +135,7 @@ test("where its controller is dead the remediation is told to stop, and the next
   rig().node("node-3").cutApi();
   await rig().untilRestarted([key]);
   const fencing = rig().fencings("node-3").at(-1);
-  expect(fencing?.status?.attempts?.map(({ level, outcome }) => [level, outcome])).toEqual([
+  expect(attemptsMade(fencing).map(({ level, outcome }) => [level, outcome])).toEqual([
     ["far", "TimedOut"],
     ["bmc", "PoweredOff"],
   ]);

@@ -10,7 +10,7 @@ import { BMC_ADDRESS_ANNOTATION } from "../../lab/holdfast/bmcs.ts";
 import { apply } from "../../lab/holdfast/install.ts";
 import { type ReplicaProcess, startReplicaProcess } from "../../lab/holdfast/replica-process.ts";
 import { readReadiness } from "../../src/api/fencing-readiness.ts";
-import { LONG_MS } from "../support/holdfast-lab.ts";
+import { attemptsMade, LONG_MS } from "../support/holdfast-lab.ts";
 import { useOperatorRig } from "../support/operator-rig.ts";
 
 const CANARY = 'C4nary/"pw"&7Qz%9';
@@ -111,9 +111,9 @@ test("a password shows nowhere, whatever its device answers", { timeout: 240_000
     const fencing = await rig().untilFencing(
       on,
       "its first attempt has ended",
-      ({ status }) => (status?.attempts?.[0]?.outcome ?? "Started") !== "Started",
+      (one) => (attemptsMade(one)[0]?.outcome ?? "Started") !== "Started",
     );
-    outcomes[on] = fencing.status?.attempts?.[0]?.outcome;
+    outcomes[on] = attemptsMade(fencing)[0]?.outcome;
   }
   expect(outcomes).toEqual({
     "node-1": "PoweredOff",

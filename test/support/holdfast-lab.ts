@@ -165,6 +165,14 @@ export class HoldfastLab {
   }
 }
 
+/**
+ * The attempts of a ledger that were made. One whose start was written and never heard of, since a machine under load had
+ * redialled meanwhile, asked nothing of any device and is closed as Abandoned.
+ */
+export function attemptsMade(fencing: Fencing | undefined) {
+  return (fencing?.status?.attempts ?? []).filter(({ outcome }) => outcome !== "Abandoned");
+}
+
 /** A condition of an HAVirtualMachine, or undefined. */
 export function conditionOf(havm: Havm | undefined, type: string) {
   return havm?.status?.conditions?.find((condition) => condition.type === type);
