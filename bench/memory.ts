@@ -12,6 +12,7 @@ import { waitFor } from "../lab/cluster/wait-for.ts";
 import { HOLDFAST_NAMESPACE } from "../lab/holdfast/install.ts";
 import { type ReplicaProcess, startReplicaProcess } from "../lab/holdfast/replica-process.ts";
 import type { Bench, BenchContext } from "./bench.ts";
+import { imageFlags } from "./image-flags.ts";
 import { ListWatchServer } from "./list-watch-server.ts";
 import { LONG_MS, Scene } from "./scene.ts";
 import { captureCluster, type Collection, TEMPLATE } from "./synthetic-cluster.ts";
@@ -190,6 +191,7 @@ async function measure(
   const replica = await startReplicaProcess(where, {
     name: "bundled",
     program: join(ROOT, "dist/holdfast.mjs"),
+    nodeFlags: imageFlags(),
     readyDeadlineMs: LONG_MS,
   });
   try {
