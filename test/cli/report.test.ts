@@ -107,6 +107,8 @@ describe("the formats", () => {
   it("text says what is violated, and exits with 3", async () => {
     const { code, out } = await report();
     expect(out).toMatch(/shop\/db +99\.9 % +Violated/);
+    // 144 and 1 minutes in two outages; db alone would be down for 30 hours a year.
+    expect(out).toMatch(/Fleet .* MTBF \d+ d \d+ h, MTTR 1 h 12 min, \d+ h \d+ min a year at this rate/);
     expect(out).toContain("2 met, 0 at risk, 1 violated");
     expect(out).toContain(
       "MTTR       detect 22.0 s, fence 4.0 s, release 0.5 s, schedule 1.5 s, boot 12.0 s, ready 20.0 s (mean of 1 failover)",

@@ -66,7 +66,8 @@ ${report.uncounted.length === 0 ? "" : `<p>Not counted yet: ${escapeHTML(report.
 }
 
 function tiles({ fleet }: AvailabilityReport): string {
-  const { availability, nines, unplannedMs, plannedMs, outages, mttrMs, verdicts, vms } = fleet;
+  const { availability, nines, unplannedMs, plannedMs, outages, verdicts, vms } = fleet;
+  const { mtbfMs, mttrMs, downtimePerYearMs } = fleet;
   const tile = (value: string, what: string, kind = ""): string =>
     `<div class="tile"><b class="${kind}">${escapeHTML(value)}</b><span>${escapeHTML(what)}</span></div>`;
   return `<div class="tiles">${[
@@ -77,6 +78,8 @@ function tiles({ fleet }: AvailabilityReport): string {
     tile(ninesText(nines), "nines"),
     tile(durationText(unplannedMs), `down in ${counted(outages, "unplanned outage")}`),
     tile(durationText(plannedMs), "planned downtime"),
+    tile(downtimePerYearMs === undefined ? "-" : durationText(downtimePerYearMs), "a year at this rate"),
+    tile(mtbfMs === undefined ? "-" : durationText(mtbfMs), "mean time between failures"),
     tile(mttrMs === undefined ? "-" : durationText(mttrMs), "mean time to repair"),
     tile(String(verdicts.Violated), "promises violated", verdicts.Violated > 0 ? "Violated" : "Met"),
     tile(String(verdicts.AtRisk), "promises at risk", verdicts.AtRisk > 0 ? "AtRisk" : "Met"),

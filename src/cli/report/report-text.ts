@@ -65,14 +65,19 @@ export function windowText({ windowDays }: AvailabilityReport): string {
 
 /** `99.98 % (3.70 nines), 12 min down, …`. */
 export function figureText(summary: Summary): string {
-  const { availability, nines, unplannedMs, plannedMs, unobservedMs, outages, mttrMs } = summary;
+  const { availability, nines, unplannedMs, plannedMs, unobservedMs, outages } = summary;
+  const { mtbfMs, mttrMs, downtimePerYearMs } = summary;
   if (availability === undefined) return "nothing observed yet";
   return [
     `${percentText(availability)} % (${ninesText(nines)} nines)`,
     `${durationText(unplannedMs)} down in ${counted(outages, "outage")}`,
     `${durationText(plannedMs)} planned`,
     `${durationText(unobservedMs)} unobserved`,
+    ...(mtbfMs === undefined ? [] : [`MTBF ${durationText(mtbfMs)}`]),
     ...(mttrMs === undefined ? [] : [`MTTR ${durationText(mttrMs)}`]),
+    ...(downtimePerYearMs === undefined || downtimePerYearMs === 0
+      ? []
+      : [`${durationText(downtimePerYearMs)} a year at this rate`]),
   ].join(", ");
 }
 
