@@ -1,5 +1,12 @@
 // Makes the table's metrics in one injected registry. Knows types and labels; knows nothing of what is counted.
-import { collectDefaultMetrics, Counter, Gauge, Histogram, type Registry } from "prom-client";
+import {
+  collectDefaultMetrics,
+  Counter,
+  Gauge,
+  Histogram,
+  type HistogramConfiguration,
+  type Registry,
+} from "prom-client";
 import { countedRequest, OTHER_RESOURCE } from "./api-resource.ts";
 import type { MetricDefinition } from "./metric-definition.ts";
 import { METRICS, type MetricTable } from "./metric-table.ts";
@@ -76,7 +83,7 @@ function make(definition: MetricDefinition, registry: Registry): Gauge | Counter
   const { name, help, labels, buckets } = definition;
   const options = { name, help, labelNames: Object.keys(labels), registers: [registry] };
   if (definition.type === "histogram")
-    return new Histogram({ ...options, ...(buckets ? { buckets: [...buckets] } : {}) });
+    return histogramOf(definition, { ...options, ...(buckets ? { buckets: [...buckets] } : {}) });
   if (definition.type === "counter") {
     const counter = new Counter(options);
     for (const known of knownSeries(definition)) counter.inc(known, 0);
@@ -85,6 +92,12 @@ function make(definition: MetricDefinition, registry: Registry): Gauge | Counter
   const gauge = new Gauge(options);
   for (const known of knownSeries(definition)) gauge.set(known, 0);
   return gauge;
+}
+
+function histogramOf(definition: MetricDefinition, options: HistogramConfiguration<string>): Histogram {
+  const histogram = new Histogram(options);
+  for (const known of knownSeries(definition)) histogram.zero(known);
+  return histogram;
 }
 
 /** The series that are known in advance: those of one label whose values the table lists. */

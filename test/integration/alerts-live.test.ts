@@ -122,7 +122,7 @@ test.skipIf(!provided.ok)("a node dies, its VM cannot come up, and then it can",
     expect(Number(await value('holdfast_failover_phase_seconds_count{phase="total"}'))).toBe(1);
 
     // Every panel of every dashboard has something to show.
-    const queries = dashboardQueries({ $namespace: namespace, $name: "web" });
+    const queries = dashboardQueries({ $namespace: namespace, $name: "web", $__range: "10m" });
     expect(queries.length).toBeGreaterThan(20);
     for (const expr of queries)
       await until(`${expr} is not empty`, async () => (await prometheus.query(expr)).length > 0);
