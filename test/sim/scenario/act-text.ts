@@ -16,6 +16,8 @@ export function actText(act: Act): string {
       return `the remediation operator is ${act.fault}`;
     case "storageFencer":
       return `CSI-Addons is ${act.fault}`;
+    case "storageClient":
+      return `the storage tells the address of ${act.tellsAddressOf} where it is asked for that of ${act.node}`;
     case "pauseHealthCheck":
       return "somebody asks NodeHealthCheck to pause";
     case "untaint":
@@ -87,6 +89,7 @@ const BMC_TEXTS = {
   deaf: "deaf: it agrees and does nothing",
   erringButActing: "confused: it answers with errors and acts",
   refusing: "refusing everything",
+  denied: "refusing our password",
   lateOff: "slow to act: it agrees and cuts power 45 s later",
   unknownState: "unsure: it does not know the power state",
   saysOffOnce: "lying once: it agrees, does nothing, and says Off for one reading",

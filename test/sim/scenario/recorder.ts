@@ -61,7 +61,12 @@ export class Recorder {
     if (this.#beganMs === undefined) return;
     const replica = replicaOf(life);
     this.powerCuts.push({ atMs: this.#sinceMs(), node, replica });
-    this.tell({ kind: "shot", node, replica, text: `${replica} asks the BMC of ${node} to cut its power` });
+    this.tell({
+      kind: "shot",
+      node,
+      replica,
+      text: `${replica} asks a fence device to cut the power of ${node}`,
+    });
   }
 
   log(life: string, message: string, fields: object): void {

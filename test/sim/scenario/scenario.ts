@@ -87,6 +87,8 @@ function strangers(folder: string, world: WorldFile, plan: WorldPlan): string[] 
     const where = `${SCRIPT_FILE}: event ${at + 1} (${act.kind})`;
     const named = act as Act & { readonly node?: string; readonly replica?: string; readonly vm?: unknown };
     check(nodes, named.node, where);
+    if (act.kind === "cutPlane") for (const one of act.nodes) check(nodes, one, where);
+    if (act.kind === "storageClient") check(nodes, act.tellsAddressOf, where);
     check(replicas, named.replica, where);
     if (typeof named.vm === "string") check(vms, named.vm, where);
   });

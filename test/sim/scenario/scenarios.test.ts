@@ -31,6 +31,44 @@ describe("the corpus", () => {
   });
 });
 
+describe("the traps of the field", () => {
+  /** One word of each that no other trap has. */
+  const TRAPS = [
+    "409",
+    "dead with its host",
+    "NetworkFence",
+    "stale VMI",
+    "Ready False",
+    "control plane",
+    "operator is restarted",
+    "file systems are frozen",
+    "returns while it is being fenced",
+    "six minutes",
+    "rules that conflict",
+  ];
+  const page = readFileSync(new URL("../../../docs/scenarios.md", import.meta.url), "utf8");
+  const rows = page
+    .slice(page.indexOf("## Traps"))
+    .split("\n")
+    .flatMap((line) => {
+      const [, trap = "", folders = ""] = line.split("|").map((cell) => cell.trim());
+      return line.startsWith("|") && !/^(trap|-+)$/.test(trap)
+        ? [{ trap, folders: folders.split(", ") }]
+        : [];
+    });
+
+  it("are all in the table, and nothing else is", () => {
+    expect(TRAPS.filter((word) => rows.filter(({ trap }) => trap.includes(word)).length !== 1)).toEqual([]);
+    expect(rows).toHaveLength(TRAPS.length);
+  });
+
+  it.each(rows)("$trap: has a scenario", ({ folders }) => {
+    const known = FOLDERS.map(({ name }) => name);
+    expect(folders.filter((folder) => !known.includes(folder))).toEqual([]);
+    expect(folders.length).toBeGreaterThan(0);
+  });
+});
+
 describe("a scenario in any folder", () => {
   const made: string[] = [];
   afterEach(() => {
@@ -66,6 +104,11 @@ describe("a scenario in any folder", () => {
       /exactly one act and holds hang, compact/,
     ],
     [SCRIPT_FILE, "cutNodeApi: node-1", "cutNodeApi: node-9", /event 1 \(cutNodeApi\) names node-9/],
+    [SCRIPT_FILE, "cutNodeApi: node-1", "cutNodeApi: { node: node-1, way: up }", /events\[0\]\.cutNodeApi/],
+    [SCRIPT_FILE, "cutNodeApi: node-1", "cutPlane: { plane: storage, nodes: node-9 }", /names node-9/],
+    [SCRIPT_FILE, "cutNodeApi: node-1", "remediator: asleep", /events\[0\]\.remediator/],
+    [WORLD_FILE, "vms:", "probes: [moon]\nvms:", /world\.yaml: probes\[0\]/],
+    [WORLD_FILE, "vms:", "topology: { levels: [{ method: prayer }] }\nvms:", /topology\.levels\[0\]\.method/],
     [SCRIPT_FILE, "stayUp:", "stayDown:", /script\.yaml: must.*stayDown/],
   ])(
     "is refused where %s says something else than the format knows: %s becomes %s",

@@ -1,103 +1,10 @@
 // script.yaml: what happens to a scenario's world and when, and what must hold whatever the expectation says.
 import { z } from "zod";
-import type { Act, ScriptEvent } from "../world/world-plan.ts";
-import { durationMs, labels, name, names } from "./values.ts";
-import { vmSchema, DEFAULT_NAMESPACE } from "./world-file.ts";
+import type { ScriptEvent } from "../world/world-plan.ts";
+import { acts } from "./script-acts.ts";
+import { durationMs, name } from "./values.ts";
 
-const BMC_FAULTS = [
-  "unreachable",
-  "slow",
-  "deaf",
-  "erringButActing",
-  "refusing",
-  "lateOff",
-  "unknownState",
-  "saysOffOnce",
-  "saysOff",
-  "restoresPower",
-] as const;
 const SAFETY = ["never two", "release needs proof"] as const;
-const DEFAULT_DISARM_MS = 3_600_000;
-
-/** Acts on nodes that need nothing but names. */
-const NODE_ACTS = [
-  "powerCut",
-  "hang",
-  "cutNodeApi",
-  "killKubelet",
-  "killVirtHandler",
-  "reboot",
-  "foreignReboot",
-  "powerOn",
-  "cordon",
-  "drain",
-  "deleteNode",
-] as const;
-/** Acts on replicas that need nothing but a name; `leader` is whoever leads then. */
-const REPLICA_ACTS = ["cutReplicaFromBmcs", "freeze", "breakWatches"] as const;
-const VM_ACTS = [
-  "deleteVM",
-  "migrateVM",
-  "stopVM",
-  "restartVM",
-  "deletePod",
-  "forceDeletePod",
-  "failProbe",
-  "pauseVM",
-  "startVM",
-] as const;
-
-const vmKey = z
-  .string()
-  .regex(/^[a-z0-9.-]+(\/[a-z0-9.-]+)?$/, "must be NAME or NAMESPACE/NAME")
-  .transform((key) => (key.includes("/") ? key : `${DEFAULT_NAMESPACE}/${key}`));
-
-function each<const N extends string, T>(members: readonly N[], make: () => T): { [K in N]: T } {
-  return Object.fromEntries(members.map((member) => [member, make()])) as { [K in N]: T };
-}
-
-const acts = {
-  ...each(NODE_ACTS, () => names.exactOptional()),
-  ...each(REPLICA_ACTS, () => name.exactOptional()),
-  ...each(VM_ACTS, () => vmKey.exactOptional()),
-  bmc: z.strictObject({ node: names, fault: z.enum(BMC_FAULTS) }).exactOptional(),
-  cutReplica: z
-    .strictObject({ replica: name, way: z.enum(["both", "out", "back"]).default("both") })
-    .exactOptional(),
-  slowReplica: z.strictObject({ replica: name, delay: durationMs }).exactOptional(),
-  staleWatches: z.strictObject({ replica: name, delay: durationMs }).exactOptional(),
-  crash: z
-    .strictObject({
-      replica: name,
-      writesLeft: z.int().min(0).default(0),
-      when: z.enum(["before", "after"]).default("before"),
-    })
-    .exactOptional(),
-  wallClockJump: z
-    .strictObject({ replica: name, ahead: durationMs.default(0), back: durationMs.default(0) })
-    .exactOptional(),
-  apiServer: z.enum(["refusing", "mute", "erring"]).exactOptional(),
-  compact: z.literal(true).exactOptional(),
-  notReady: z.strictObject({ node: names, because: z.string().min(1) }).exactOptional(),
-  refuseWrites: z
-    .strictObject({
-      plural: z.string().min(1),
-      status: z.literal([403, 429, 507]),
-      whose: z.enum(["ours", "everybody"]).exactOptional(),
-    })
-    .exactOptional(),
-  createVM: vmSchema.exactOptional(),
-  deleteLeaderLease: z.literal(true).exactOptional(),
-  confirmOff: z.strictObject({ node: name, by: z.string() }).exactOptional(),
-  requestFencing: z.strictObject({ node: name, by: z.string() }).exactOptional(),
-  disarm: z
-    .strictObject({
-      nodeLabels: labels.exactOptional(),
-      until: durationMs.default(DEFAULT_DISARM_MS),
-      reason: z.string().min(1),
-    })
-    .exactOptional(),
-};
 const ACTS = Object.keys(acts) as (keyof typeof acts)[];
 
 const event = z
@@ -110,7 +17,6 @@ const event = z
         message: `must hold exactly one act and holds ${said.length === 0 ? "none" : said.join(", ")}; acts: ${ACTS.join(", ")}`,
       });
   });
-type WrittenEvent = z.output<typeof event>;
 
 /** What must hold in every run; no expectation that is recorded anew can change it. */
 const must = z.strictObject({
@@ -161,61 +67,10 @@ export type ScriptFile = z.output<typeof scriptFile>;
 /** The events of a script, one for each node or VM that it names. */
 export function scriptEventsOf({ events }: ScriptFile): ScriptEvent[] {
   return events.flatMap((written) =>
-    actsOf(written).map((act) => ({
+    ACTS.flatMap((kind) => written[kind] ?? []).map((act) => ({
       atMs: written.at,
       ...(written.for === undefined ? {} : { forMs: written.for }),
       act,
     })),
   );
-}
-
-function actsOf(written: WrittenEvent): Act[] {
-  for (const kind of NODE_ACTS) {
-    const nodes = written[kind];
-    if (nodes !== undefined) return nodes.map((node) => ({ kind, node }));
-  }
-  for (const kind of REPLICA_ACTS) {
-    const replica = written[kind];
-    if (replica !== undefined) return [{ kind, replica }];
-  }
-  for (const kind of VM_ACTS) {
-    const vm = written[kind];
-    if (vm !== undefined) return [{ kind, vm }];
-  }
-  return otherActsOf(written);
-}
-
-function otherActsOf(written: WrittenEvent): Act[] {
-  const { bmc, slowReplica, staleWatches, wallClockJump, apiServer, createVM, disarm } = written;
-  if (written.notReady !== undefined) {
-    const { node, because } = written.notReady;
-    return node.map((one) => ({ kind: "notReady", node: one, because }));
-  }
-  if (bmc !== undefined) return bmc.node.map((node) => ({ kind: "bmc", node, fault: bmc.fault }));
-  if (slowReplica !== undefined)
-    return [{ kind: "slowReplica", replica: slowReplica.replica, delayMs: slowReplica.delay }];
-  if (staleWatches !== undefined)
-    return [{ kind: "staleWatches", replica: staleWatches.replica, delayMs: staleWatches.delay }];
-  if (wallClockJump !== undefined) {
-    const { replica, ahead, back } = wallClockJump;
-    return [{ kind: "wallClockJump", replica, byMs: ahead - back }];
-  }
-  if (disarm !== undefined) {
-    const { until, nodeLabels, reason } = disarm;
-    return [{ kind: "disarm", untilMs: until, reason, ...(nodeLabels === undefined ? {} : { nodeLabels }) }];
-  }
-  if (apiServer !== undefined) return [{ kind: "apiServer", state: apiServer }];
-  if (createVM !== undefined) return [{ kind: "createVM", vm: createVM }];
-  if (written.compact !== undefined) return [{ kind: "compact" }];
-  if (written.deleteLeaderLease !== undefined) return [{ kind: "deleteLeaderLease" }];
-  for (const kind of ["cutReplica", "crash"] as const) {
-    const parts = written[kind];
-    if (parts !== undefined) return [{ kind, ...parts } as Act];
-  }
-  for (const kind of ["confirmOff", "requestFencing"] as const) {
-    const parts = written[kind];
-    if (parts !== undefined) return [{ kind, ...parts }];
-  }
-  const { refuseWrites } = written;
-  return refuseWrites === undefined ? [] : [{ kind: "refuseWrites", ...refuseWrites }];
 }

@@ -14,6 +14,7 @@ const node = z.strictObject({
   name,
   labels: labels.exactOptional(),
   room: z.int().min(0).default(DEFAULT_ROOM),
+  outlets: z.int().min(1).max(4).exactOptional(),
   bmc: z.strictObject({ behind: name.exactOptional(), isNamed: z.boolean().exactOptional() }).exactOptional(),
 });
 
@@ -82,11 +83,26 @@ const replica = z.strictObject({
     .exactOptional(),
 });
 
-const topology = z.strictObject({
-  afterFencing: z.enum(["PowerOn", "StayOff"]).default("PowerOn"),
+const limits = {
   timeout: z.string().default("30s"),
   retries: z.int().min(0).default(2),
   backoff: z.string().default("5s"),
+};
+const afterFencing = z.enum(["PowerOn", "StayOff"]).default("PowerOn");
+const topology = z.strictObject({
+  afterFencing,
+  ...limits,
+  levels: z
+    .array(z.strictObject({ method: z.enum(["bmc", "outlets", "remediation", "networkFence"]), ...limits }))
+    .min(1)
+    .max(5)
+    .exactOptional(),
+});
+const otherTopology = z.strictObject({
+  name,
+  precedence: z.int().min(0).default(0),
+  nodeLabels: labels.default({}),
+  afterFencing,
 });
 
 /** The operator's settings by their flags' names, read by the operator's own reader. */
@@ -116,15 +132,33 @@ export const worldFile = z.strictObject({
   replicas: z.array(replica).min(1).max(5).default(DEFAULT_REPLICAS),
   settings,
   topology: topology.default({ afterFencing: "PowerOn", timeout: "30s", retries: 2, backoff: "5s" }),
+  otherTopologies: z.array(otherTopology).max(5).default([]),
+  /** Networks on which nodes are probed directly; none unless said. */
+  probes: z
+    .array(z.enum(["InternalIP", "vmNetwork"]))
+    .min(1)
+    .exactOptional(),
+  /** NodeHealthCheck is there, too, and remediates a node that has not been Ready for so long. */
+  nodeHealthCheckAfter: durationMs.exactOptional(),
 });
 
 export type WorldFile = z.output<typeof worldFile>;
 
 /** What stands before anything happens. */
 export function worldPlanOf(world: WorldFile): Omit<WorldPlan, "events" | "healAtMs"> {
-  const { nodes, vms, topology } = world;
+  const { nodes, vms, topology, otherTopologies, probes, nodeHealthCheckAfter } = world;
   const { policy, readiness } = world.settings;
-  return { nodes, vms, topology, policy, readiness, replicas: world.replicas.map(replicaPlanOf) };
+  return {
+    nodes,
+    vms,
+    topology,
+    otherTopologies,
+    policy,
+    readiness,
+    replicas: world.replicas.map(replicaPlanOf),
+    ...(probes === undefined ? {} : { probes }),
+    ...(nodeHealthCheckAfter === undefined ? {} : { healthCheckAfterMs: nodeHealthCheckAfter }),
+  };
 }
 
 function replicaPlanOf({ name, on, clock }: WorldFile["replicas"][number]): ReplicaPlan {

@@ -56,6 +56,7 @@ export function perform(world: World, act: Act): Undo {
       return world.planes.cut(act.plane, act.nodes);
     case "remediator":
     case "storageFencer":
+    case "storageClient":
     case "pauseHealthCheck":
       return troubleOthers(world, act);
     case "editVM":
@@ -273,7 +274,10 @@ function fillQuota(world: World, namespace: string): Undo {
   return () => world.server.interceptions.delete(refusal);
 }
 
-type OthersAct = Extract<Act, { readonly kind: "remediator" | "storageFencer" | "pauseHealthCheck" }>;
+type OthersAct = Extract<
+  Act,
+  { readonly kind: "remediator" | "storageFencer" | "storageClient" | "pauseHealthCheck" }
+>;
 
 function troubleOthers(world: World, act: OthersAct): Undo {
   const { remediator, storage } = world.others;
@@ -284,6 +288,9 @@ function troubleOthers(world: World, act: OthersAct): Undo {
     case "storageFencer":
       storage?.become(act.fault);
       return () => storage?.become(undefined);
+    case "storageClient":
+      storage?.tellAddress(act.node, world.fleet.node(act.tellsAddressOf).profile.internalIP);
+      return NOTHING;
     case "pauseHealthCheck":
       world.isHealthCheckPaused = true;
       return () => {

@@ -201,7 +201,7 @@ class SimDevice implements FenceDevice {
 
   #request(call: DeviceCall, act: () => DeviceAnswer): Promise<DeviceAnswer> {
     return this.#ask<DeviceAnswer>(call, act, (kind, message) => ({
-      kind: kind === "unreachable" ? "unreachable" : "noAnswer",
+      kind: kind === "unreachable" || kind === "denied" ? kind : "noAnswer",
       message,
     }));
   }
@@ -230,7 +230,7 @@ class SimDevice implements FenceDevice {
       }
       const half = this.#bmc.roundTripMs() / 2;
       time.schedule(half, () => {
-        const result = serve();
+        const result = this.#bmc.fault === "denied" ? fail("denied", "401 Unauthorized") : serve();
         time.schedule(half, () => {
           cancel();
           call.signal?.removeEventListener("abort", onAbort);

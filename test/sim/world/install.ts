@@ -69,6 +69,18 @@ async function installAll(world: World): Promise<void> {
       ),
     },
   });
+  for (const { name, precedence, nodeLabels, afterFencing } of plan.otherTopologies ?? [])
+    await create(world, `${HOLDFAST_API}/fencingtopologies`, {
+      apiVersion: "holdfast.dev/v1alpha1",
+      kind: "FencingTopology",
+      metadata: { name },
+      spec: {
+        precedence,
+        nodeSelector: { matchLabels: nodeLabels },
+        afterFencing,
+        levels: [levelSpec({ method: "bmc", ...limitsOf(plan.topology) }, { name, plan })],
+      },
+    });
   await installOtherFencers(world);
 }
 
@@ -76,7 +88,11 @@ export const TOPOLOGY_NAME = "bmc";
 
 /** The levels of a topology, one of the BMC where it names none. */
 export function levelsOf({ levels, timeout, retries, backoff }: WorldPlan["topology"]): readonly LevelPlan[] {
-  return levels ?? [{ method: "bmc", timeout, retries, backoff }];
+  return levels ?? [{ method: "bmc", ...limitsOf({ timeout, retries, backoff }) }];
+}
+
+function limitsOf({ timeout, retries, backoff }: Omit<LevelPlan, "method">): Omit<LevelPlan, "method"> {
+  return { timeout, retries, backoff };
 }
 
 function levelName({ method }: LevelPlan, at: number): string {

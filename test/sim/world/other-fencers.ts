@@ -116,6 +116,10 @@ export class StorageFencer {
     this.controller.running = fault !== "down";
   }
 
+  tellAddress(node: string, address: string): void {
+    void this.controller.tellClient(node, STORAGE_CLASS, `${address}/32`);
+  }
+
   refuses(address: string): boolean {
     return this.controller.refused.has(`${address}/32`);
   }

@@ -47,6 +47,7 @@ export type BmcFault =
   | "deaf"
   | "erringButActing"
   | "refusing"
+  | "denied"
   | "lateOff"
   | "unknownState"
   | "saysOffOnce"
@@ -99,6 +100,8 @@ export type Act =
   | { readonly kind: "bmc"; readonly node: string; readonly fault: BmcFault; readonly outlet?: number }
   | { readonly kind: "remediator"; readonly fault: RemediatorFault }
   | { readonly kind: "storageFencer"; readonly fault: StorageFencerFault }
+  /** What the storage says of the node's address from then on is another node's, as after a client has moved. */
+  | { readonly kind: "storageClient"; readonly node: string; readonly tellsAddressOf: string }
   | { readonly kind: "pauseHealthCheck" }
   | { readonly kind: "cutReplica"; readonly replica: string; readonly way: "both" | "out" | "back" }
   | { readonly kind: "cutReplicaFromBmcs" | "freeze" | "breakWatches"; readonly replica: string }
@@ -169,6 +172,13 @@ export interface WorldPlan {
     /** In order; one of the node's BMC with the limits above where it is left out. */
     readonly levels?: readonly LevelPlan[];
   };
+  /** More topologies, of the BMCs, for some nodes: of several that select a node the highest precedence counts. */
+  readonly otherTopologies?: readonly {
+    readonly name: string;
+    readonly precedence: number;
+    readonly nodeLabels: Readonly<Record<string, string>>;
+    readonly afterFencing: "PowerOn" | "StayOff";
+  }[];
   /** Events begin after the world has settled, times count from there. */
   readonly events: readonly ScriptEvent[];
   /** From here on nothing goes wrong any more, and what went wrong is mended. */
