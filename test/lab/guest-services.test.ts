@@ -6,7 +6,7 @@ import { labTime } from "../../lab/lab-time.ts";
 import { everyWitness, type GuestExecution } from "../../lab/oracle/witness.ts";
 import { Oracle } from "../../lab/oracle/oracle.ts";
 import { mayBeGuest } from "../../src/observe/service-probes/probe-address.ts";
-import type { RunningServiceProbe, ServiceProbe } from "../../src/model/service-probe.ts";
+import { periodMsOf, type RunningServiceProbe, type ServiceProbe } from "../../src/model/service-probe.ts";
 import { realProbeNetwork } from "../../src/observe/service-probes/probe-network.ts";
 import { serviceProbes } from "../../src/observe/service-probes/service-probes.ts";
 import { createRealClock } from "../../src/run/real-clock.ts";
@@ -83,7 +83,9 @@ onLinux("a guest that answers the network", () => {
     witness.handedOver(source, target);
     await until(() => probes.every((probe) => probe.facts().outages.some(({ ended }) => ended)));
     for (const facts of await Promise.all(probes.map((probe) => probe.stop()))) {
-      expect(facts.longestOutageMs, facts.probe.kind).toBeGreaterThan(HAND_OVER_MS - 150);
+      // What a busy machine kept us from asking is no part of the outage.
+      const unwatchedMs = facts.skipped * periodMsOf(facts.probe);
+      expect(facts.longestOutageMs + unwatchedMs, facts.probe.kind).toBeGreaterThan(HAND_OVER_MS - 150);
       expect(facts.longestOutageMs, facts.probe.kind).toBeLessThan(HAND_OVER_MS + 2_000);
     }
     expect(oracle.outages("default/vm")).toEqual([]);
@@ -126,7 +128,8 @@ onLinux("a guest that answers the network", () => {
     await probe.finished;
     expect(probe.facts().transfer).toMatchObject({ receivedBytes: bytes, reconnections: 1 });
     // The silence of the first connection had to last for as long as an answer may take.
-    expect(probe.facts().longestOutageMs).toBeGreaterThan(800);
+    const { longestOutageMs, skipped } = probe.facts();
+    expect(longestOutageMs + skipped * 100).toBeGreaterThan(800);
   });
 
   it("is found at an address that a drill may ask, another one for each incarnation", () => {
