@@ -194,7 +194,8 @@ test("control-plane outage seen as all nodes dead: gone for a long while and bac
   await sleep(OUTAGE_MS / 2);
   await controlPlane.startApiServer();
   await rig().leader();
-  await rig().untilRestarted([a]);
+  // Scheduler and controllers pause between their tries as well, up to a minute by then.
+  await rig().untilRestarted([a], 1, 3 * LONG_MS);
   await rig().untilReturned("node-1");
   for (const node of ["node-2", "node-3", "node-4"]) {
     expect(rig().fencings(node)).toEqual([]);

@@ -86,7 +86,7 @@ export class HoldfastLab {
   }
 
   /** Waits until each VM has been started anew so many times in all, and is up. Its node may be back by then and have it. */
-  async untilRestarted(vmKeys: readonly string[], times = 1): Promise<void> {
+  async untilRestarted(vmKeys: readonly string[], times = 1, deadlineMs: number = LONG_MS): Promise<void> {
     const { oracle } = this.cluster;
     await waitFor(
       `${vmKeys.join(", ")} restarted`,
@@ -97,7 +97,7 @@ export class HoldfastLab {
         saw(missing.map((key) => [key, this.nodeOf(key), this.view.protections.get(key)?.status?.failover]));
         return missing.length === 0 ? true : undefined;
       },
-      LONG_MS,
+      deadlineMs,
     );
     await this.untilUp(vmKeys);
   }

@@ -42,6 +42,9 @@ export interface LateWrite {
 
 const LOST: ApiFailure = { ok: false, kind: "timeout", status: undefined, message: "the network is cut" };
 
+/** How often a late write is delivered until the API server has had a say. */
+const MAX_DELIVERIES = 20;
+
 export class ReplicaLife {
   readonly requests: SentRequest[] = [];
   /** Decides at each write (the election's not counted) what befalls the replica. */
@@ -86,7 +89,11 @@ export class ReplicaLife {
     if (inner === undefined) return [];
     const late: LateWrite[] = [];
     for (const { signal: _, ...request } of this.#held.splice(0)) {
-      late.push({ request, outcome: await inner.request(request) });
+      let outcome = await inner.request(request);
+      // Its own election may redial meanwhile, which says nothing of what the API server makes of the write.
+      for (let tries = 1; !outcome.ok && outcome.kind === "unreachable" && tries < MAX_DELIVERIES; tries++)
+        outcome = await inner.request(request);
+      late.push({ request, outcome });
     }
     return late;
   }
