@@ -148,6 +148,7 @@ function policyOf(values: SettingValues): DecisionPolicy {
     heartbeatTrustMs: values["heartbeat-trust"],
     onIsolated: values["on-isolated"],
     isolatedGraceMs: values["isolated-grace"],
+    latePowerOffGraceMs: values["late-power-off-grace"],
     stormMaxLost: values["storm-max-lost-nodes"],
     failureDomainLabel: values["failure-domain-label"],
     maxConcurrentFencings: values["max-concurrent-fencings"],

@@ -52,6 +52,7 @@ describe("defaults", () => {
         nodeSuspectAfterMs: 12_000,
         nodeLostAfterMs: 22_000,
         heartbeatTrustMs: 140_000,
+        latePowerOffGraceMs: 120_000,
         stormMaxLost: { percent: 20 },
         maxConcurrentFencings: 3,
         maxRestartsInFlight: 12,

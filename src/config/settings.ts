@@ -182,6 +182,14 @@ const probing = {
       default: "5m",
     },
   ),
+  "late-power-off-grace": durationSetting(
+    { minMs: SECOND, maxMs: 10 * MINUTE },
+    {
+      group: "Fencing",
+      help: "How long a fenced node stays off where a request to cut its power had no known end: acting late it would hit the node again.",
+      default: "2m",
+    },
+  ),
 };
 
 const fencing = {

@@ -21,8 +21,6 @@ import { protectionOf, type Turn } from "./turn.ts";
 
 /** How long after writing it down we go on trying to power a node on; later it is a person's business. */
 const POWER_ON_WINDOW_MS = 180_000;
-/** After so long a request to cut the power that has not acted is taken for forgotten. */
-const LATE_OFF_MS = 120_000;
 /** Ends of attempts that may have left a request behind which acts later. */
 const MAY_ACT_LATE: ReadonlySet<AttemptOutcome> = new Set(["StillOn", "TimedOut", "Abandoned"]);
 /** How often the request is repeated within that window; the step itself looks at the state first. */
@@ -135,7 +133,7 @@ function powerOn(turn: Turn, fencing: FencingFact): void {
     writeLedger(turn, fencing, { powerOnRequestedAt: timestamp(turn.now.wallMs) });
     return;
   }
-  const quietAtMs = noLateOffAtMs(fencing);
+  const quietAtMs = noLateOffAtMs(turn, fencing);
   if (turn.now.monotonicMs < quietAtMs) {
     turn.plan.lookAgain(quietAtMs);
     return;
@@ -151,11 +149,12 @@ function powerOn(turn: Turn, fencing: FencingFact): void {
  * Monotonic time from which no request to cut the power is expected to act any more. A BMC that agreed and was still On at
  * the end of the attempt may act on each of the requests, one after the other: the last would hit the node when it runs again.
  */
-function noLateOffAtMs({ provenAtMs = 0, status: { attempts, proof } }: FencingFact): number {
+function noLateOffAtMs(turn: Turn, { provenAtMs = 0, status: { attempts, proof } }: FencingFact): number {
+  const { latePowerOffGraceMs: graceMs } = turn.policy;
   if (!attempts.some(({ outcome }) => MAY_ACT_LATE.has(outcome))) return provenAtMs;
   const last = attempts.findLast(({ outcome }) => outcome === "PoweredOff" || MAY_ACT_LATE.has(outcome));
   const agoMs = wallMsOf(proof?.observedAt ?? "") - wallMsOf(last?.startedAt ?? "");
-  return provenAtMs + LATE_OFF_MS - Math.max(0, Math.min(LATE_OFF_MS, agoMs));
+  return provenAtMs + graceMs - Math.max(0, Math.min(graceMs, agoMs));
 }
 
 /** The fenced node is back under a new boot ID (or its object is new): lift what is ours once it can be trusted. */

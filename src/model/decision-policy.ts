@@ -13,6 +13,8 @@ export interface DecisionPolicy {
   /** What is done about an isolated node: nothing, or after a while what is done about a lost one. */
   readonly onIsolated: "hold" | "fence";
   readonly isolatedGraceMs: number;
+  /** After so long a request to cut the power whose end nobody knows is taken for forgotten. */
+  readonly latePowerOffGraceMs: number;
   /** More lost, unproven nodes than this at once: hold, and only read power states. */
   readonly stormMaxLost: NodeLimit;
   /** Label by whose values nodes share a rack, a switch or a power supply. */

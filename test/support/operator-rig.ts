@@ -35,6 +35,8 @@ export const FAST_POLICY: Partial<DecisionPolicy> = {
   nodeSuspectAfterMs: 3_000,
   nodeLostAfterMs: 5_000,
   migrationBackoffMs: 1_000,
+  // The lab's BMCs act at once, or as late as a test says.
+  latePowerOffGraceMs: 1_000,
 };
 
 /** How much a failed test tells of its replicas. */
