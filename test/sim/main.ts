@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { Coverage } from "./history/coverage.ts";
 import { isWorker, serveCrew, tellAll, type Told } from "./history/crew.ts";
 import { FAILED_SEEDS, planOfSeed } from "./history/failed-seeds.ts";
 import { runHistory } from "./history/history.ts";
@@ -13,6 +14,7 @@ const HELP = `npm run sim -- [--seeds N] [--from SEED] [--budget SECONDS]   fres
 npm run sim -- --seed N [--trace]                             one history again, as a story with --trace
 npm run sim -- --failed                                       every seed that ever failed
   --jobs N           processes that tell histories (default: as many as there are processors)
+  --coverage         how often each fault was drawn, and what came of them
   --no-shrink        leave a failing history as long as it is
   --stop-at-failure  begin no more histories after the first that fails
 `;
@@ -28,6 +30,7 @@ const { values } = parseArgs({
     jobs: { type: "string", default: String(availableParallelism()) },
     trace: { type: "boolean", default: false },
     failed: { type: "boolean", default: false },
+    coverage: { type: "boolean", default: false },
     "no-shrink": { type: "boolean", default: false },
     "stop-at-failure": { type: "boolean", default: false },
     worker: { type: "boolean", default: false },
@@ -78,12 +81,14 @@ async function main(): Promise<void> {
   if (values.trace) return tellOne(Number(values.seed));
   const budgetS = Number(values.budget ?? Number.POSITIVE_INFINITY);
   const sum = new Sum();
+  const coverage = new Coverage();
   await tellAll({
     program: fileURLToPath(import.meta.url),
     workers: Number(values.jobs),
     seeds: seeds(),
     onTold: (told) => {
       sum.add(told);
+      coverage.add(told.seed, told.happened);
       if (told.violations.length > 0) report(told);
       if (sum.histories % PROGRESS_EVERY === 0) console.error(sum.toString());
       if (values.seed !== undefined) console.log(`trace ${told.trace}`);
@@ -92,6 +97,7 @@ async function main(): Promise<void> {
     },
   });
   if (!values["no-shrink"]) for (const told of sum.failed) await shrink(told);
+  if (values.coverage) console.log(coverage.toString());
   console.log(sum.toString());
   process.exitCode = sum.failed.length > 0 ? 1 : 0;
 }

@@ -6,6 +6,7 @@ import { complaints } from "../check/wellness.ts";
 import { perform, type Undo } from "../world/acts.ts";
 import type { WorldPlan } from "../world/world-plan.ts";
 import { World } from "../world/world.ts";
+import { Happenings } from "./happenings.ts";
 import { settle, until } from "./settle.ts";
 import { Story } from "./story.ts";
 
@@ -19,6 +20,8 @@ export interface HistoryOutcome {
   readonly story: readonly string[];
   /** What was there to go wrong; a run of histories without shots proves nothing. */
   readonly counts: Checks["counts"];
+  /** What else there was. */
+  readonly happened: Happenings["counts"];
 }
 
 export interface HistoryOptions {
@@ -51,6 +54,7 @@ export async function runHistory(
   });
   story = new Story(world, options.tells);
   checks = new Checks(world);
+  const happenings = new Happenings(world);
   try {
     await tellOf(world, { story, checks });
   } finally {
@@ -63,6 +67,7 @@ export async function runHistory(
     trace: story.digest,
     story: story.lines,
     counts: checks.counts,
+    happened: happenings.counts,
   };
 }
 

@@ -86,6 +86,11 @@ export class Replica {
     return this.#life !== undefined;
   }
 
+  /** Name of the process that runs now, as it stands in the leader's Lease. */
+  get life(): string | undefined {
+    return this.#life === undefined ? undefined : `${this.name}_${this.#lives}`;
+  }
+
   get operator(): Operator | undefined {
     return this.#life?.operator;
   }
