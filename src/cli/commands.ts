@@ -3,6 +3,7 @@ import type { Command } from "./command.ts";
 import { completion } from "./commands/completion.ts";
 import { confirmOff } from "./commands/confirm-off.ts";
 import { arm, disarm } from "./commands/disarm.ts";
+import { drill, drills } from "./commands/drill.ts";
 import { explain } from "./commands/explain.ts";
 import { fence } from "./commands/fence.ts";
 import { protect, unprotect } from "./commands/protect.ts";
@@ -22,6 +23,8 @@ export const COMMANDS: readonly Command[] = [
   confirmOff,
   disarm,
   arm,
+  drill,
+  drills,
   completion,
   version,
 ];
