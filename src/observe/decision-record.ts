@@ -68,8 +68,18 @@ function concerned(snapshot: Snapshot, plan: Plan): ReadonlySet<string> {
     for (const key of index.podsByNode.get(node) ?? []) vms.add(snapshot.pods.get(key)?.vmKey ?? "");
   }
   for (const [key, gone] of index.podsGone) if (troubled.has(gone.node)) vms.add(key);
+  addDrilled(snapshot, vms);
   addDependencies(snapshot, vms);
   return vms;
+}
+
+/** A drill's guards look at every VM that it would disturb. */
+function addDrilled({ drills, index }: Snapshot, vms: Set<string>): void {
+  for (const { vmKey, nodeName, status } of drills.values()) {
+    if (vmKey !== undefined) vms.add(vmKey);
+    for (const key of index.vmisByNode.get(nodeName ?? "") ?? []) vms.add(key);
+    for (const { namespace, name } of status.run?.virtualMachines ?? []) vms.add(`${namespace}/${name}`);
+  }
 }
 
 function troubledNodes(snapshot: Snapshot, plan: Plan): ReadonlySet<string> {

@@ -6,6 +6,7 @@ import type { Plan } from "../../src/model/plan.ts";
 import { readDecision, recordDecision, toldPlan, writeDecision } from "../../src/observe/decision-record.ts";
 import { DecisionRing } from "../../src/run/decision-ring.ts";
 import { type Cluster, NOW_MS, NOW_WALL_MS, POLICY, threeNodes } from "../decide/builder.ts";
+import { drillSituations } from "../decide/drill-situations.ts";
 import { CHECKED, draws, drawCluster } from "../decide/random-world.ts";
 
 const NOW = { monotonicMs: NOW_MS, wallMs: NOW_WALL_MS };
@@ -46,6 +47,18 @@ describe("a recorded decision", () => {
     expect(calm.text).not.toContain("https://bmc");
     expect(calm.text).not.toContain("credentialsSecret");
     expect(toldPlan(calm.again)).toEqual(toldPlan(calm.first));
+  });
+
+  it("holds the VMs that a drill would disturb, though nothing is wrong with them", () => {
+    const situations = drillSituations();
+    for (const cluster of situations) {
+      for (const step of cluster.decide().steps)
+        if (step.kind === "WriteProtection")
+          cluster.protections.set(step.protection.key, { ...step.protection, status: step.status });
+      const { first, again } = replayed(cluster);
+      expect(toldPlan(again)).toEqual(toldPlan(first));
+    }
+    expect(situations.length).toBeGreaterThan(10);
   });
 
   it("is refused where it is something else", () => {
