@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { nodeFencing } from "../../src/api/node-fencing.ts";
 import { fencingWith, haVirtualMachineWith } from "../api/bad-inputs.ts";
+import { nodeDrillWith } from "../api/bad-drills.ts";
 import { BAD_PROOFS, GOOD_PROOFS } from "../api/proofs.ts";
 import { useCrds } from "./crds-fixture.ts";
 
@@ -246,5 +247,28 @@ describe("the status of an HAVirtualMachine", () => {
       ok: true,
       value: { spec: { priority: 1 }, status: { node: "node-9" } },
     });
+  });
+});
+
+describe("a drill", () => {
+  const drill = nodeDrillWith({});
+  beforeEach(async () => {
+    expect(await cluster.create(drill)).toMatchObject({ ok: true });
+  });
+  afterEach(() => cluster.remove(drill));
+
+  it("refuses a leader that was replaced", async () => {
+    const running = { phase: "Running", epoch: 7, message: "" };
+    expect(await cluster.patch(drill, { status: running }, "status")).toMatchObject({ ok: true });
+    const outcome = await cluster.patch(drill, { status: { ...running, epoch: 6 } }, "status");
+    expect(outcome).toMatchObject(refusal("status.epoch", "must not decrease"));
+  });
+
+  it("stays about what it was about", async () => {
+    const moved = await cluster.patch(drill, { spec: { nodeName: "node-2" } });
+    expect(moved).toMatchObject(refusal("spec.nodeName", "is immutable"));
+    const changed = await cluster.patch(drill, { spec: { type: "NodeEvacuation" } });
+    expect(changed).toMatchObject(refusal("spec.type", "is immutable"));
+    expect(await cluster.patch(drill, { spec: { suspend: true } })).toMatchObject({ ok: true });
   });
 });
