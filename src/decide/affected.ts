@@ -5,16 +5,33 @@ import type { ProtectionFact } from "../model/protection.ts";
 import type { Conclusions, NodeConclusion } from "../model/snapshot.ts";
 import type { Turn } from "./turn.ts";
 
+/** VMs of those that wait which one turn looks at: many say nothing new, so more than it writes. */
+const MAX_POSTPONED_TAKEN = 1_000;
+
+/**
+ * The VMs that wait for their statuses to be looked at: those whose turn it is, and the rest. One for which something
+ * changes meanwhile is looked at for that, wherever it stands.
+ */
+export function takePostponed({ snapshot: { last, changes } }: Turn): {
+  readonly now: readonly string[];
+  readonly later: readonly string[];
+} {
+  if (last === undefined || changes.everything || changes.rules) return { now: [], later: [] };
+  const waiting = [...last.postponed];
+  return { now: waiting.slice(0, MAX_POSTPONED_TAKEN), later: waiting.slice(MAX_POSTPONED_TAKEN) };
+}
+
 /** HAVirtualMachines whose status may have to say something new: by what changed, or all where the rules did. */
 export function protectionsToLookAt(
   turn: Turn,
   nodes: ReadonlyMap<string, NodeConclusion>,
+  postponed: readonly string[],
 ): Iterable<ProtectionFact> {
   const { snapshot } = turn;
   const { last, changes } = snapshot;
   if (last === undefined || changes.everything || changes.rules) return snapshot.protections.values();
   // What waited comes first.
-  const vmKeys = new Set(last.postponed);
+  const vmKeys = new Set(postponed);
   for (const key of changes.vmKeys) vmKeys.add(key);
   for (const key of last.unwritten) vmKeys.add(key);
   addFromNodes(turn, { last, nodes }, vmKeys);

@@ -5,7 +5,7 @@ import type { Instant } from "../model/clock.ts";
 import type { Plan, Step } from "../model/plan.ts";
 import type { ProtectionFact, ProtectionStatus } from "../model/protection.ts";
 import type { NodeConclusion, Snapshot } from "../model/snapshot.ts";
-import { hourOf, protectionsToLookAt } from "./affected.ts";
+import { hourOf, protectionsToLookAt, takePostponed } from "./affected.ts";
 import { nextAccount } from "./availability.ts";
 import { conditionsOf } from "./condition.ts";
 import { sameData } from "../model/equal.ts";
@@ -58,7 +58,10 @@ export function decide(snapshot: Snapshot, policy: DecisionPolicy, now: Instant)
   decideFailbacks(turn, slots);
   decideRestarts(turn);
   decideOptIns(turn);
-  const postponed = decideStatuses(turn, protectionsToLookAt(turn, nodes));
+  const waiting = takePostponed(turn);
+  const postponed = decideStatuses(turn, protectionsToLookAt(turn, nodes, waiting.now));
+  // Where a turn found less to write than it may, no write's end will wake the next.
+  if (waiting.later.length > 0 && postponed.size === 0) turn.plan.lookAgain(now.monotonicMs);
   const { steps, refusals, lookAgainAtMs } = turn.plan;
   return {
     steps,
@@ -70,7 +73,7 @@ export function decide(snapshot: Snapshot, policy: DecisionPolicy, now: Instant)
       nodes,
       candidates: turn.candidates,
       unwritten: unwrittenBy(snapshot, steps),
-      postponed,
+      postponed: new Set([...waiting.later, ...postponed]),
       hour: hourOf(turn),
     },
     disarmedNodes: turn.disarms.size,

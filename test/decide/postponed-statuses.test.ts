@@ -31,6 +31,21 @@ describe("when more statuses have something new to say than can be written betwe
     expect(Math.min(...statuses)).toBeGreaterThan(0);
   });
 
+  it("goes on at once where those whose turn it was had nothing to say", () => {
+    const cluster = threeNodes();
+    for (let i = 0; i < 2_000; i++) cluster.vm(`vm-${i}`, { on: "n1" });
+    const world = new LiveWorld(cluster);
+    world.write(world.turn());
+    const waiting = [...cluster.protections.values()].filter(({ status }) => status.conditions.length === 0);
+    expect(waiting).toHaveLength(1_500);
+    // All but the last ten go, so that the next turn takes a thousand of which none is left.
+    for (const { key } of waiting.slice(0, -10)) world.protection(key, undefined);
+    const next = world.turn();
+    expect(written(next)).toEqual([]);
+    expect(next.lookAgainAtMs).toBeLessThanOrEqual(world.nowMs);
+    expect(written(world.turn())).toHaveLength(10);
+  });
+
   it("lets none wait behind others that cannot be written", () => {
     const world = new LiveWorld(manyOn("n1"));
     const planned = new Set<string>();
