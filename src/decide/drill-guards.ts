@@ -1,7 +1,11 @@
 // What must hold before a drill may disturb anything: a cluster at rest, VMs that can bear it, and, where a node is lost for
 // real, the word of everybody concerned. Each guard names what it found, and refuses; none is ever overridden.
-import { type DrillFact, MAX_DRILLED_VMS, NODE_LOSS_OPT_IN_LABEL } from "../model/drill.ts";
-import { NODE_LOSS_OPT_IN_VALUE } from "../model/drill.ts";
+import {
+  type DrillFact,
+  MAX_DRILLED_VMS,
+  NODE_LOSS_OPT_IN_LABEL,
+  NODE_LOSS_OPT_IN_VALUE,
+} from "../model/drill.ts";
 import type { ProtectionFact } from "../model/protection.ts";
 import { isFinal, type VMIFact } from "../model/virtual-machine.ts";
 import type { RefusalReason } from "../api/reasons.ts";
