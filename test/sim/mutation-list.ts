@@ -122,6 +122,13 @@ export const MUTATIONS: readonly Mutation[] = [
     'if (turn.verdicts.get(nodeName)?.kind !== "healthy") return;',
     "if (nodeName !== '') return;",
   ),
+  mutation("the watch forgets deletions", "src/observe/watch-session.ts", "store.delete(event.raw);", ""),
+  mutation(
+    "a step that fails once is never tried again",
+    "src/run/term.ts",
+    "const notBeforeMs = this.#pacing.notBeforeMs(identity);",
+    "const notBeforeMs = this.#pacing.notBeforeMs(identity) === undefined ? undefined : Number.MAX_SAFE_INTEGER;",
+  ),
   mutation(
     "410 is taken for a broken connection",
     "src/observe/watch-session.ts",

@@ -17,6 +17,7 @@ const { values } = parseArgs({
     only: { type: "string" },
     seeds: { type: "string", default: "600" },
     from: { type: "string", default: "1" },
+    jobs: { type: "string", default: "2" },
   },
 });
 
@@ -69,7 +70,18 @@ async function tried(mutation: Mutation, outfile: string): Promise<Verdict> {
     banner: { js: BANNER },
     plugins: [broken(mutation)],
   });
-  const args = [outfile, "--from", values.from, "--seeds", values.seeds, "--no-shrink", "--stop-at-failure"];
+  const { from, seeds, jobs } = values;
+  const args = [
+    outfile,
+    "--from",
+    from,
+    "--seeds",
+    seeds,
+    "--jobs",
+    jobs,
+    "--no-shrink",
+    "--stop-at-failure",
+  ];
   const output = await outputOf(args);
   const line = output
     .split("\n")

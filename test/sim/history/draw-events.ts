@@ -11,8 +11,9 @@ import type {
 } from "../world/world-plan.ts";
 import { drawVM, NAMESPACE } from "./draw-vms.ts";
 
-const SPAN_MS = 150_000;
-const LASTS_MS = 195_000;
+/** A failover takes 25 to 45 s from the fault, a node's way back about as long: room for two of them one in the other. */
+const SPAN_MS = 90_000;
+const LASTS_MS = 120_000;
 /** Past Kubernetes' own eviction after five minutes, and its detaching after six more. */
 const LONG_MS = { from: 420_000, to: 800_000 } as const;
 const FLAPS = 4;
@@ -50,7 +51,7 @@ function failureOf(chance: Chance, node: string, cast: Cast): ScriptEvent[] {
   if (chance.chance(0.5))
     events.push({
       atMs: atMs + Math.round(chance.between(0, 18_000)),
-      forMs: Math.round(chance.between(20_000, 150_000)),
+      forMs: Math.round(chance.between(20_000, SPAN_MS)),
       act: drawDeviceFault(chance, node, cast),
     });
   if (chance.chance(0.25))
@@ -121,7 +122,7 @@ function unfenceable(chance: Chance, node: string, { nodes }: Cast): ScriptEvent
 
 function durationOf(chance: Chance): number {
   return Math.round(
-    chance.pick([chance.between(500, 5_000), chance.between(5_000, 40_000), chance.between(40_000, 120_000)]),
+    chance.pick([chance.between(500, 5_000), chance.between(5_000, 40_000), chance.between(40_000, SPAN_MS)]),
   );
 }
 

@@ -25,7 +25,7 @@ export function drawn(seed: number): WorldPlan {
   };
   const { events, lastsMs } = drawEvents(chance.stream("events"), cast);
   const lastMs = Math.max(0, ...events.map(({ atMs, forMs = 0 }) => Math.min(atMs + forMs, lastsMs)));
-  return { ...cast, events, healAtMs: lastMs + chance.stream("healing").between(1_000, 30_000) };
+  return { ...cast, events, healAtMs: lastMs + chance.stream("healing").between(1_000, 12_000) };
 }
 
 function drawPolicy(chance: Chance): Partial<DecisionPolicy> {
