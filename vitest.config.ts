@@ -65,7 +65,7 @@ export default defineConfig({
           hookTimeout: 600_000,
         },
       },
-      { test: { name: "tidy", include: ["test/tidy.test.ts"] } },
+      { test: { name: "tidy", include: ["test/tidy.test.ts"], testTimeout: 60_000 } },
     ],
   },
 });

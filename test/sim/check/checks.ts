@@ -33,6 +33,8 @@ const RENEWAL_SEEN_MS = { youngest: 11_000, oldest: 14_500 } as const;
 const SURELY_LATE_MS = 45_000;
 /** How long an old leader may not know of its successor's Lease. */
 const TAKEN_OVER_MS = 1_000;
+/** A delete of a replica whose requests are slow may be on its way for so long. */
+const UNTAINTED_LATELY_MS = 45_000;
 /** A pod bound a moment ago may not have been seen yet. */
 const YOUNG_POD_MS = 60_000;
 const PODS = resourceNamed("v1/pods");
@@ -54,6 +56,8 @@ export class Checks {
   readonly #signs: Signs;
   readonly #attempts: AttemptChecks;
   readonly #statuses: StatusChecks;
+  /** When somebody else last took the taint off a node. */
+  readonly #taintStoodAtMs = new Map<string, number>();
   #highestEpoch = 0;
   #overlapsSeen = 0;
   #leader: { holder: string; sinceMs: number } | undefined;
@@ -217,7 +221,10 @@ export class Checks {
       this.counts.failovers += 1;
       const node = textOf(objectIn(object, "spec")["nodeName"]);
       // A Node that somebody deleted cannot be tainted, and nothing is bound to it any more.
-      if (this.#isKnown(node) && !this.#hasOurTaint(node))
+      // Nor is it our doing where somebody took the taint away while the delete was on its way.
+      const stoodMsAgo =
+        this.#world.time.nowMs - (this.#taintStoodAtMs.get(node) ?? Number.NEGATIVE_INFINITY);
+      if (this.#isKnown(node) && !this.#hasOurTaint(node) && stoodMsAgo > UNTAINTED_LATELY_MS)
         this.#report(
           "taint first",
           `${by} removed ${object.metadata.name} from ${node} before it was called out of service`,
@@ -270,11 +277,14 @@ export class Checks {
   }
 
   #nodeChanged({ object, before, by }: Change): void {
-    if (!by.startsWith(HOLDFAST_USER)) return;
     const has = (node: unknown) =>
       (listIn(objectIn(node, "spec"), "taints") as readonly { readonly key?: string }[]).some(
         ({ key }) => key === OUT_OF_SERVICE,
       );
+    if (!by.startsWith(HOLDFAST_USER)) {
+      if (has(before) && !has(object)) this.#taintStoodAtMs.set(object.metadata.name, this.#world.time.nowMs);
+      return;
+    }
     if (!has(object) || has(before)) return;
     const guests = this.#world.oracle.running().filter(({ node }) => node === object.metadata.name);
     if (guests.length > 0 && !this.paths.isStorageFenced(object.metadata.name))
