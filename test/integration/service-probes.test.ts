@@ -51,13 +51,16 @@ onLinux("probes of a VM's service", () => {
     return started;
   }
 
-  const settled = (probes: readonly RunningServiceProbe[], disturbedAtMs: readonly number[]) =>
-    waitFor("what they see is stable again", (saw) => {
-      const runs = probes.map((probe, index) => measuredRun(probe.facts(), disturbedAtMs[index] ?? 0));
-      saw(runs);
-      const over = runs.every(({ convergenceMs, outageMs }) => outageMs > 0 && convergenceMs !== undefined);
-      return over ? runs : undefined;
-    });
+  const restored = (probes: readonly RunningServiceProbe[], disturbedAtMs: readonly number[]) =>
+    waitFor(
+      "all have seen it go, and come back",
+      (saw) => {
+        const runs = probes.map((probe, index) => measuredRun(probe.facts(), disturbedAtMs[index] ?? 0));
+        saw(runs);
+        return runs.every((run) => run.outageMs > 0 && run.restored) ? runs : undefined;
+      },
+      120_000,
+    );
 
   it("measure the moment in which a live migration hands the guest over, and nothing else", async () => {
     const key = await startVM("moves");
@@ -65,7 +68,7 @@ onLinux("probes of a VM's service", () => {
     const probes = await probing(key);
     const disturbedAtMs = probes.map(sinceStart);
     await lab().migrate(key);
-    const runs = await settled(probes, disturbedAtMs);
+    const runs = await restored(probes, disturbedAtMs);
     const all = await Promise.all(probes.map((probe) => probe.stop()));
     for (const [index, run] of runs.entries()) {
       console.log(`live migration, ${JSON.stringify(PROBES[index])}: ${JSON.stringify(run)}`);
@@ -91,7 +94,7 @@ onLinux("probes of a VM's service", () => {
     ]);
     const disturbedAtMs = probes.map(sinceStart);
     await recoverDeadNode(lab(), node);
-    const runs = await settled(probes, disturbedAtMs);
+    const runs = await restored(probes, disturbedAtMs);
     const [transfer] = (await Promise.all(probes.map((probe) => probe.stop()))).slice(-1);
     const [outage] = lab().oracle.outages(key);
     const trueMs = (outage?.toMs ?? 0) - (outage?.fromMs ?? 0);
