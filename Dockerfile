@@ -29,7 +29,7 @@ COPY --from=build /out /app
 USER 65532:65532
 WORKDIR /app
 ENV NODE_ENV=production
-ENTRYPOINT ["/nodejs/bin/node", "--max-semi-space-size=4", "--heap-growing-percent=50", "/app/holdfast.mjs"]
+ENTRYPOINT ["/nodejs/bin/node", "--max-semi-space-size=2", "--heap-growing-percent=50", "/app/holdfast.mjs"]
 ARG VERSION=0.0.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Holdfast with fence agents" \
@@ -44,7 +44,7 @@ COPY --from=build /out /app
 USER 65532:65532
 WORKDIR /app
 ENV NODE_ENV=production
-ENTRYPOINT ["/nodejs/bin/node", "--max-semi-space-size=4", "--heap-growing-percent=50", "/app/holdfast.mjs"]
+ENTRYPOINT ["/nodejs/bin/node", "--max-semi-space-size=2", "--heap-growing-percent=50", "/app/holdfast.mjs"]
 ARG VERSION=0.0.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Holdfast" \
