@@ -5,9 +5,11 @@ import type { ContactState } from "../model/snapshot.ts";
 
 /**
  * Silence longer than this between two answers is a gap. The leader renews its Lease every 2 s and a standby reads it as
- * often, so contact that lasts is heard at least that often; three missed calls are a gap.
+ * often, so contact that lasts is heard at least that often. And kubelets come back later than the server does: one whose
+ * renewal failed tries again after 0.2, 0.6, 1.4, 3.0, 6.2 and only then after 12.6 s (client-go's lease controller), so that
+ * a longer outage could make a healthy node look lost.
  */
-export const CONTACT_GAP_MS = 7_000;
+export const CONTACT_GAP_MS = 6_000;
 
 /** Hears every answer of the server, whoever asked. */
 export class Contact {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { defaultPolicy } from "../../src/config.ts";
 import { Contact, CONTACT_GAP_MS } from "../../src/observe/contact.ts";
 
 describe("our contact with the API server", () => {
@@ -72,4 +73,13 @@ describe("our contact with the API server", () => {
     const contact = heardAt(100, 50_000, 52_000);
     expect(contact.stateAt(80_000)).toEqual({ brokenSinceMs: 52_000, unbrokenSinceMs: 80_000 });
   });
+});
+
+it("is taken for broken before an outage alone could make a healthy node look lost", () => {
+  // client-go's lease controller: a renewal is due after 10 s and 4 %, and is tried again with pauses that double.
+  const renewalMs = 10_400;
+  let [triedAtMs, pauseMs] = [0, 200];
+  while (triedAtMs < CONTACT_GAP_MS)
+    [triedAtMs, pauseMs] = [triedAtMs + pauseMs, Math.min(2 * pauseMs, 7_000)];
+  expect(renewalMs + triedAtMs).toBeLessThan(defaultPolicy().nodeLostAfterMs);
 });

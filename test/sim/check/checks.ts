@@ -26,9 +26,9 @@ const DEFAULT_POLICY = defaultPolicy();
 const OUT_OF_SERVICE = "node.kubernetes.io/out-of-service";
 /**
  * A renewal this old at a shot was there to be seen before the decision; a younger one may have come too late for it. Lost is
- * a node after 22 s, of which the API server may have been away for 7 s without that being taken for a gap.
+ * a node after 22 s, of which the API server may have been away for 6 s without that being taken for a gap.
  */
-const RENEWAL_SEEN_MS = { youngest: 11_000, oldest: 14_500 } as const;
+const RENEWAL_SEEN_MS = { youngest: 11_000, oldest: 15_900 } as const;
 /** Silent for so long at a shot, a node was late in everybody's eyes. */
 const SURELY_LATE_MS = 45_000;
 /** How long an old leader may not know of its successor's Lease. */

@@ -2,6 +2,7 @@
 // plans are kept beside them, since what a seed draws changes with every fault that draw.ts learns.
 import type { WorldPlan } from "../world/world-plan.ts";
 import { drawn } from "./draw.ts";
+import plan3 from "./failed-plans/3.json" with { type: "json" };
 import plan1116 from "./failed-plans/1116.json" with { type: "json" };
 import plan20026 from "./failed-plans/20026.json" with { type: "json" };
 import plan30280 from "./failed-plans/30280.json" with { type: "json" };
@@ -16,6 +17,11 @@ export interface FailedSeed {
 }
 
 export const FAILED_SEEDS: readonly FailedSeed[] = [
+  {
+    seed: 3,
+    plan: plan3 as WorldPlan,
+    was: "a healthy node was shot after an outage of the API server of 6.7 s, from which its kubelet came back 6 s later",
+  },
   {
     seed: 1116,
     plan: plan1116 as WorldPlan,
