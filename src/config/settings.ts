@@ -186,7 +186,7 @@ const probing = {
     { minMs: SECOND, maxMs: 10 * MINUTE },
     {
       group: "Fencing",
-      help: "How long a fenced node stays off where a request to cut its power had no known end: acting late it would hit the node again.",
+      help: "How long at most a fenced node stays off where a request to cut its power had no known end: acting late it would hit the node again.",
       default: "2m",
     },
   ),

@@ -147,14 +147,15 @@ function powerOn(turn: Turn, fencing: FencingFact): void {
 
 /**
  * Monotonic time from which no request to cut the power is expected to act any more. A BMC that agreed and was still On at
- * the end of the attempt may act on each of the requests, one after the other: the last would hit the node when it runs again.
+ * the end of the attempt may act on each of the requests, as late as it has shown to be: the last one would hit the node when
+ * it runs again.
  */
-function noLateOffAtMs(turn: Turn, { provenAtMs = 0, status: { attempts, proof } }: FencingFact): number {
-  const { latePowerOffGraceMs: graceMs } = turn.policy;
-  if (!attempts.some(({ outcome }) => MAY_ACT_LATE.has(outcome))) return provenAtMs;
+function noLateOffAtMs(turn: Turn, { provenAtMs = 0, status: { attempts } }: FencingFact): number {
+  const first = attempts.find(({ outcome }) => MAY_ACT_LATE.has(outcome));
   const last = attempts.findLast(({ outcome }) => outcome === "PoweredOff" || MAY_ACT_LATE.has(outcome));
-  const agoMs = wallMsOf(proof?.observedAt ?? "") - wallMsOf(last?.startedAt ?? "");
-  return provenAtMs + graceMs - Math.max(0, Math.min(graceMs, agoMs));
+  if (first === undefined) return provenAtMs;
+  const apartMs = wallMsOf(last?.startedAt ?? "") - wallMsOf(first.startedAt);
+  return provenAtMs + Math.max(0, Math.min(turn.policy.latePowerOffGraceMs, apartMs));
 }
 
 /** The fenced node is back under a new boot ID (or its object is new): lift what is ours once it can be trusted. */

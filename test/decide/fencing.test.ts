@@ -274,34 +274,50 @@ describe("after the proof", () => {
       0,
     ],
     [
-      "late where a request is behind that did not act in its time",
+      "at once where one request was sent and has acted",
+      [
+        [50_000, "StillOn"],
+        [10_000, "AlreadyOff"],
+      ],
+      0,
+    ],
+    [
+      "as late as the last request came after the first",
       [
         [50_000, "StillOn"],
         [10_000, "PoweredOff"],
       ],
-      110_000,
+      40_000,
     ],
     [
-      "late where nobody knows what became of one",
+      "late where nobody knows what became of the first",
       [
         [50_000, "TimedOut"],
-        [10_000, "AlreadyOff"],
+        [10_000, "PoweredOff"],
       ],
-      70_000,
+      40_000,
     ],
     [
-      "late where a leader died over it",
+      "late where a leader died over the first",
       [
         [50_000, "Abandoned"],
-        [10_000, "AlreadyOff"],
+        [10_000, "PoweredOff"],
       ],
-      70_000,
+      40_000,
     ],
     [
-      "at once where that is long ago",
+      "no later than two minutes",
       [
-        [500_000, "StillOn"],
-        [400_000, "Unreachable"],
+        [900_000, "StillOn"],
+        [10_000, "PoweredOff"],
+      ],
+      120_000,
+    ],
+    [
+      "at once where clocks of two leaders disagree",
+      [
+        [10_000, "Abandoned"],
+        [50_000, "PoweredOff"],
       ],
       0,
     ],
