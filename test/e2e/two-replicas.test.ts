@@ -29,6 +29,7 @@ const FLAGS = [
   "--node-lost-after=5s",
   "--max-restarts-in-flight=1",
   "--restart-slot=30s",
+  "--late-power-off-grace=1s",
 ];
 
 const tools = findChartTools();

@@ -54,7 +54,7 @@ describe.skipIf(!previous)("an upgrade", () => {
   async function start(name: string, release: "old" | "new"): Promise<ReplicaProcess> {
     const program = release === "old" ? { program: join(old, "src/main.ts") } : {};
     // A simulated machine that hangs still refuses connections, since its address is this machine's: no probes.
-    const flags = release === "old" ? FLAGS : [...FLAGS, "--probe-method=off"];
+    const flags = release === "old" ? FLAGS : [...FLAGS, "--probe-method=off", "--late-power-off-grace=1s"];
     const replica = await startReplicaProcess(cluster.controlPlane, { name, flags, ...program });
     running.push(replica);
     return replica;
