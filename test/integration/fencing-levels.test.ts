@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Bmc, startBmc } from "../../lab/bmc/redfish-bmc.ts";
 import { apply, HOLDFAST_NAMESPACE } from "../../lab/holdfast/install.ts";
+import { attemptsMade } from "../support/holdfast-lab.ts";
 import { useOperatorRig } from "../support/operator-rig.ts";
 import { providePrograms } from "./debian-packages.ts";
 
@@ -139,10 +140,10 @@ test("a node with two power supplies is not fenced until both are read back as o
   await rig().startLeader();
   await supply.faults.set({ refuse: true });
   rig().node("node-1").hang();
-  const stuck = await rig().untilFencing("node-1", "psu-b stays on", ({ status }) => {
-    return status?.attempts?.[0]?.endedAt !== undefined;
+  const stuck = await rig().untilFencing("node-1", "psu-b stays on", (one) => {
+    return attemptsMade(one)[0]?.endedAt !== undefined;
   });
-  expect(stuck.status?.attempts?.[0]).toMatchObject({
+  expect(attemptsMade(stuck)[0]).toMatchObject({
     outcome: "StillOn",
     powerState: "psu-a Off, psu-b On",
     seenOn: true,
