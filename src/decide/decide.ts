@@ -129,7 +129,10 @@ function beginTurn(snapshot: Snapshot, policy: DecisionPolicy, now: Instant): Be
   return { turn: { ...partial, candidates: findCandidates(snapshot, hosts, nodes) }, nodes };
 }
 
-/** One open fencing per node; of several the one that is about the node as it is now. */
+/**
+ * One open fencing per node; of several the one that is about the node as it is now, and of those the one that has come
+ * furthest: somebody may ask for a fencing while one is under way, which must not begin anew for that.
+ */
 function openFencingsOf(snapshot: Snapshot): ReadonlyMap<string, FencingFact> {
   const open = new Map<string, FencingFact>();
   for (const fencing of snapshot.fencings.values()) {
@@ -143,7 +146,15 @@ function openFencingsOf(snapshot: Snapshot): ReadonlyMap<string, FencingFact> {
 function isMoreTimely(snapshot: Snapshot, fencing: FencingFact, other: FencingFact): boolean {
   const node = snapshot.nodes.get(fencing.nodeName);
   const isAbout = (one: FencingFact): boolean => one.nodeUID === node?.uid && one.bootID === node.bootID;
-  return isAbout(fencing) === isAbout(other) ? fencing.name < other.name : isAbout(fencing);
+  if (isAbout(fencing) !== isAbout(other)) return isAbout(fencing);
+  const further = progressOf(fencing) - progressOf(other);
+  return further === 0 ? fencing.name < other.name : further > 0;
+}
+
+function progressOf({ status, requested }: FencingFact): number {
+  if (status.proof !== undefined) return 3;
+  if (status.attempts.length > 0) return 2;
+  return requested === true ? 0 : 1;
 }
 
 function concludeNodes(turn: Turn): Map<string, NodeConclusion> {

@@ -13,7 +13,7 @@ import { lastHeardWallMs, sawChangeAfter } from "./judge-node.ts";
 import { closeLedger, writeLedger } from "./ledger.ts";
 import { decideReleases, type Releasing } from "./release.ts";
 import { quarantine } from "./quarantine.ts";
-import { stormWith, whyNotRequested } from "./requested.ts";
+import { answerNeedlessRequests, stormWith, whyNotRequested } from "./requested.ts";
 import { decideProven } from "./returning.ts";
 import { fencingsUnderWay, type Held, inOrderOfShots, whyNoShot } from "./shots.ts";
 import { derivedName, seconds, timestamp } from "./text.ts";
@@ -25,6 +25,7 @@ export function decideFencings(turn: Turn): void {
   const releasing: Releasing[] = [];
   const open = [...turn.openFencings.values()];
   const unproven = open.filter((fencing) => fencing.status.proof === undefined);
+  answerNeedlessRequests(turn);
   for (const fencing of inOrderOfShots(turn, unproven)) advanceUnproven(turn, fencing);
   for (const fencing of open) {
     if (fencing.status.proof === undefined) continue;

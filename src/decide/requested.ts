@@ -1,5 +1,6 @@
 // The fencing of a living node because somebody asked for it: what must hold beyond what holds for a dead one.
-import type { FencingFact } from "../model/fencing.ts";
+import { type FencingFact, isClosed } from "../model/fencing.ts";
+import { closeLedger } from "./ledger.ts";
 import type { Held } from "./shots.ts";
 import { seconds } from "./text.ts";
 import type { Turn } from "./turn.ts";
@@ -48,4 +49,16 @@ export function whyBlind({ snapshot, policy, now, plan }: Turn): string | undefi
   if (seenMs >= policy.nodeSuspectAfterMs) return undefined;
   plan.lookAgain(unbrokenSinceMs + policy.nodeSuspectAfterMs);
   return `we have watched the nodes for ${seconds(seenMs)} only, and ask for ${seconds(policy.nodeSuspectAfterMs)}`;
+}
+
+/** Ends the requests for the end of a boot that another ledger has proven over already: they would only shoot again. */
+export function answerNeedlessRequests(turn: Turn): void {
+  for (const fencing of turn.snapshot.fencings.values()) {
+    if (fencing.requested !== true || isClosed(fencing) || fencing.status.attempts.length > 0) continue;
+    const open = turn.openFencings.get(fencing.nodeName);
+    if (open === undefined || open.uid === fencing.uid || open.status.proof === undefined) continue;
+    if (open.bootID !== fencing.bootID || open.nodeUID !== fencing.nodeUID) continue;
+    const message = `NodeFencing ${open.name} has proven already that boot ${fencing.bootID} of ${fencing.nodeName} is over: nothing is left to do`;
+    closeLedger(turn, fencing, "Aborted", message);
+  }
 }

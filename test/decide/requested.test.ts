@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { FencingFact } from "../../src/model/fencing.ts";
 import type { Plan } from "../../src/model/plan.ts";
 import { attempt, Cluster, effectsOf, NOW, NOW_MS, refusalsOf, stepsOf } from "./builder.ts";
 
@@ -11,6 +12,11 @@ function asked(total = 5): Cluster {
   for (let i = 0; i < total; i++) cluster.node(`n${i}`);
   return cluster.fencing("n0", {}, REQUESTED);
 }
+function theRequest(): FencingFact {
+  const [request] = asked().fencings.values();
+  if (request === undefined) throw new Error("nobody asked");
+  return request;
+}
 const shots = (plan: Plan): boolean[] => stepsOf(plan, "Fence").map((step) => step.mayPowerOff);
 
 describe("a fencing that somebody asked for", () => {
@@ -21,6 +27,35 @@ describe("a fencing that somebody asked for", () => {
   it("is what it takes: a ledger that we opened for the same living node stands down", () => {
     const cluster = asked().fencing("n0", {}, { changedAtMs: NOW_MS - 60_000 });
     expect(shots(cluster.decide())).toEqual([]);
+  });
+
+  it("waits for one that is under way for the same boot, by whatever name, and takes over if that stands down", () => {
+    const ours = { attempts: [attempt({ outcome: "Started" })] };
+    const cluster = asked().node("n0", LOST).fencing("n0", ours);
+    cluster.fencings.set("a-request", {
+      ...theRequest(),
+      name: "a-request",
+      uid: "uid-a-request",
+    });
+    const plan = cluster.decide();
+    expect(stepsOf(plan, "Fence").map((step) => step.fencing.name)).toEqual(["nf-n0"]);
+    expect(stepsOf(plan, "WriteFencing")).toEqual([]);
+    cluster.fencings.delete("nf-n0");
+    expect(stepsOf(cluster.decide(), "Fence").map((step) => step.fencing.name)).toEqual(["a-request"]);
+  });
+
+  it("is answered where that boot is proven over already, and nobody shoots again", () => {
+    const cluster = asked().node("n0", LOST).vm("a", { on: "n0" }).fenced("n0");
+    cluster.fencings.set("a-request", { ...theRequest(), name: "a-request", uid: "uid-a-request" });
+    const plan = cluster.decide();
+    expect(shots(plan)).toEqual([]);
+    expect(
+      stepsOf(plan, "WriteFencing").find(({ fencing }) => fencing.name === "a-request")?.status,
+    ).toMatchObject({
+      phase: "Aborted",
+      message: expect.stringContaining("NodeFencing nf-n0 has proven already"),
+    });
+    expect(stepsOf(plan, "Taint")).toHaveLength(1);
   });
 
   it("is refused for another incarnation, and nothing was done", () => {
