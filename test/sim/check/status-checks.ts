@@ -40,15 +40,16 @@ export class StatusChecks {
     }
   }
 
-  /** Two open ledgers about one incarnation of a node. */
+  /** Two open ledgers of our own about one incarnation of a node; anybody may ask for a fencing that is under way already. */
   #rivals(ledger: StoredObject): readonly string[] {
-    const { nodeName, bootID } = objectIn(ledger, "spec");
-    if (!isOpen(ledger)) return [];
+    const { nodeName, bootID, reason } = objectIn(ledger, "spec");
+    if (!isOpen(ledger) || reason === "Requested") return [];
     return this.#world.server.store
       .list(FENCINGS)
       .filter((other) => {
         const spec = objectIn(other, "spec");
         const isOther = other.metadata.uid !== ledger.metadata.uid && spec["nodeName"] === nodeName;
+        if (spec["reason"] === "Requested") return false;
         return isOther && spec["bootID"] === bootID && isObject(other["status"]) && isOpen(other);
       })
       .map((other) => `${other.metadata.name} is open about the same boot of ${textOf(nodeName)}`);
