@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { drawn } from "./history/draw.ts";
+import { planOfSeed } from "./history/failed-seeds.ts";
 import { type Fault, FAULTS, faultsOf } from "./history/faults.ts";
 import { HAPPENINGS } from "./history/happenings.ts";
 import { runHistory } from "./history/history.ts";
@@ -161,6 +162,12 @@ describe("what the world is said to do it does", { timeout: TIMEOUT_MS }, () => 
     expect(violations).toEqual([]);
     expect(counts.shots).toBe(0);
     expect((await runHistory(plan([dead]), 1)).counts.shots).toBe(1);
+  });
+
+  it("an outage of the API server from which a healthy node's kubelet comes back late costs no node", async () => {
+    const { violations, counts } = await runHistory(planOfSeed(3), 3);
+    expect(violations).toEqual([]);
+    expect(counts.shots).toBe(0);
   });
 
   it("no history of a full API server ends in a shot", async () => {
