@@ -16,8 +16,8 @@ const NAME = "db-1-moves";
 const VM = "db-1";
 const RUNS = 3;
 const DEADLINE_MS = 120_000;
-/** A hand-over takes 0.08 to 0.3 s here; the rest is for a machine that has to play all nodes and guests at once. */
-const OUTAGE_BUDGET = "1s";
+/** A hand-over takes 0.08 to 0.3 s here; the rest, and no faster probe, is for a machine that has to play all nodes and guests at once. */
+const OUTAGE_BUDGET = "3s";
 const PATH = `/apis/holdfast.dev/v1alpha1/failoverdrills/${NAME}`;
 const ENDED: readonly string[] = ["Passed", "Failed", "Inconclusive", "Refused", "Interrupted"];
 
@@ -33,7 +33,7 @@ const DRILL = {
     promise: { outageBudget: OUTAGE_BUDGET },
     probes: [
       { name: "udp-10", type: "UDP", port: GUEST_PORTS.udpEcho, packetsPerSecond: 10 },
-      { name: "udp-100", type: "UDP", port: GUEST_PORTS.udpEcho, packetsPerSecond: 100 },
+      { name: "tcp", type: "TCP", port: GUEST_PORTS.http },
       { name: "http", type: "HTTP", port: GUEST_PORTS.http, path: "/" },
     ],
     reason: "how long is the database away when it moves?",
@@ -72,7 +72,7 @@ export const drill: Story = async (stage, checks) => {
   const measured = statistics.filter(({ name }) => name.startsWith("udp"));
   checks.claim(
     "the drill saw every hand-over: packets were lost in each, and the guest was never restarted",
-    measured.length === 2 &&
+    measured.length === 1 &&
       measured.every(
         ({ runs, lost, longestOutageMs }) => runs === RUNS && lost >= RUNS && longestOutageMs > 0,
       ) &&
