@@ -121,6 +121,19 @@ describe("an attempt at the storage", () => {
     expect(fences(scene)).toEqual([]);
   });
 
+  it("goes by the record on request, too, whatever the clock of whoever asked said", async () => {
+    const scene = storageScene({ recordedAt: "2026-11-22T02:00:00.000Z" });
+    scene.clock.schedule(5_000, () => done(scene, FENCED));
+    const step = {
+      kind: "Fence",
+      fencing: { ...scene.fencingFact(), requested: true },
+      level: LEVEL,
+      mayPowerOff: true,
+    } as const;
+    await scene.finish(performFence(step, scene.context()));
+    expect(scene.ledger).toMatchObject({ phase: "Fenced", attempts: [{ outcome: "StorageFenced" }] });
+  });
+
   it("makes nothing for a node that speaks again", async () => {
     const scene = storageScene();
     scene.renewLease({ noticed: false });
