@@ -160,7 +160,6 @@ const statusFields = z.object({
         "The last word of a person (annotations holdfast.dev/confirm-off and holdfast.dev/confirm-off-by) that was not taken. It is not taken later either: it has to be written anew.",
     })
     .exactOptional(),
-  taintedAt: timestamp().meta({ description: "When the node was tainted out-of-service." }).exactOptional(),
   releasedVMs: keyedList(releasedVM, { keys: ["namespace", "name"], max: MAX_RELEASED })
     .meta({ description: "The VMs that were let go, in order; at most 1000 are named." })
     .exactOptional(),

@@ -26,7 +26,6 @@ export function ledgerStory(fencing: FencingFact): readonly StoryLine[] {
     if (at !== undefined) lines.push({ at, what });
   };
   add(status.proof?.observedAt, `proof ${status.proof?.type ?? ""}: ${status.proof?.detail ?? ""}`);
-  add(status.taintedAt, "node tainted out-of-service");
   for (const vm of status.releasedVMs)
     add(vm.releasedAt, `${vm.namespace}/${vm.name} released (priority ${vm.priority})`);
   add(status.releasedAt, "every VM in our care released");

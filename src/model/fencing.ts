@@ -169,7 +169,6 @@ export interface FencingStatus {
   readonly attempts: readonly FencingAttempt[];
   readonly proof?: RecordedProof;
   readonly refusedConfirmation?: RefusedConfirmation;
-  readonly taintedAt?: string;
   readonly releasedVMs: readonly ReleasedVM[];
   readonly releasedAt?: string;
   readonly powerOnRequestedAt?: string;

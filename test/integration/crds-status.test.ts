@@ -41,7 +41,6 @@ describe("the ledger of a fencing", () => {
       { phase: "Fencing", attempts: [attempt] },
       { attempts: [{ ...attempt, outcome: "TimedOut", endedAt: at, answer: "504" }] },
       { phase: "Fenced", epoch: 2, proof: off },
-      { taintedAt: at },
       {
         phase: "Releasing",
         releasedVMs: [{ namespace: "shop", name: "db", priority: 900, wave: 0, releasedAt: at }],
