@@ -46,12 +46,14 @@ interface Path {
 }
 
 /**
- * Guarantees: no more than `MAX_AT_ONCE` connections; each within its deadline; none outside `start` and `stop`; what was
- * learnt is forgotten with `stop`, since silence must be witnessed without a break.
+ * Guarantees: no more than `MAX_AT_ONCE` connections; each within its deadline; none outside `start` and `stop`; silence and
+ * answers are forgotten with `stop`, since they must be witnessed without a break. That a host is there at an address is not.
  */
 export class NodeProber {
   readonly #options: NodeProberOptions;
   #paths = new Map<string, Path[]>();
+  /** Addresses of the nodes' networks that have answered since this process began. */
+  readonly #present = new Set<string>();
   #attended: ReadonlySet<string> = new Set();
   #running = 0;
   #timer: Cancel | undefined;
@@ -125,6 +127,10 @@ export class NodeProber {
       if (paths.length > 0) next.set(node.name, paths);
     }
     this.#paths = next;
+    const current = new Set(
+      [...next].flatMap(([node, paths]) => paths.map((path) => presenceOf(node, path))),
+    );
+    for (const one of this.#present) if (!current.has(one)) this.#present.delete(one);
   }
 
   #newPath(network: string, address: string): Path {
@@ -155,7 +161,9 @@ export class NodeProber {
     const nowMs = this.#nowMs();
     const before = path.probe;
     // Some networks refuse for hosts that are not there; so a refusal is a sign of life only of one that was there.
-    const answered = answer === "answered" || (answer === "refused" && before.answeredAtMs !== undefined);
+    const presence = presenceOf(node, path);
+    if (answer === "answered") this.#present.add(presence);
+    const answered = answer === "answered" || (answer === "refused" && this.#present.has(presence));
     path.probe = answered
       ? { network: before.network, answeredAtMs: nowMs, silentSinceMs: undefined, failures: 0 }
       : { ...before, silentSinceMs: before.silentSinceMs ?? nowMs, failures: before.failures + 1 };
@@ -167,6 +175,10 @@ export class NodeProber {
     path.dueAtMs = nowMs + periodMs;
     if (answered !== (before.failures === 0) || path.probe.failures === 2) onChange();
   }
+}
+
+function presenceOf(node: string, { address, probe }: Path): string {
+  return `${node} ${probe.network} ${address}`;
 }
 
 function addressOf(node: NodeFact, source: AddressSource): string | undefined {

@@ -88,6 +88,19 @@ describe("probing nodes", () => {
     prober.stop();
   });
 
+  it("knows a host that it has heard in an earlier leadership, but not when it last answered", async () => {
+    const { clock, refusing, prober } = proberOn(1);
+    prober.start();
+    await clock.advance(20_000);
+    prober.stop();
+    refusing.add("10.0.0.0");
+    prober.start();
+    expect(prober.get("n0")?.[0]?.answeredAtMs).toBeUndefined();
+    await clock.advance(20_000);
+    expect(prober.get("n0")?.[0]).toMatchObject({ failures: 0, answeredAtMs: expect.any(Number) });
+    prober.stop();
+  });
+
   it("takes a refusal for a sign of life of a host that has answered before, and of no other", async () => {
     const { clock, refusing, prober } = proberOn(1);
     refusing.add("10.0.0.0");
