@@ -62,10 +62,14 @@ export class PodSync {
 
   #noticePod(pod: Pod): void {
     const uid = pod.metadata.uid ?? "";
-    const known = this.#wanted.get(uid)?.metadata.resourceVersion ?? "0";
-    // The answer to our own write may overtake the watch.
-    if (Number(pod.metadata.resourceVersion) >= Number(known)) this.#wanted.set(uid, pod);
+    this.#takeNewer(uid, pod);
     this.#queue.mark(uid);
+  }
+
+  /** The answer to a write of ours may overtake the watch, and the watch the answer. */
+  #takeNewer(uid: string, pod: Pod): void {
+    const known = this.#wanted.get(uid)?.metadata.resourceVersion ?? "0";
+    if (Number(pod.metadata.resourceVersion) >= Number(known)) this.#wanted.set(uid, pod);
   }
 
   #forgetPod(pod: Pod): void {
@@ -170,7 +174,7 @@ export class PodSync {
       body: { metadata: { uid, resourceVersion }, status },
     });
     if (outcome.ok) {
-      if (this.#wanted.has(uid)) this.#wanted.set(uid, outcome.value);
+      if (this.#wanted.has(uid)) this.#takeNewer(uid, outcome.value);
       return true;
     }
     if (outcome.kind !== "notFound") this.#again(uid);

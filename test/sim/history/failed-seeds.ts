@@ -7,6 +7,9 @@ import plan1116 from "./failed-plans/1116.json" with { type: "json" };
 import plan20026 from "./failed-plans/20026.json" with { type: "json" };
 import plan30280 from "./failed-plans/30280.json" with { type: "json" };
 import plan765455527 from "./failed-plans/765455527.json" with { type: "json" };
+import plan2026112768 from "./failed-plans/2026112768.json" with { type: "json" };
+import plan2026116181 from "./failed-plans/2026116181.json" with { type: "json" };
+import plan2026116823 from "./failed-plans/2026116823.json" with { type: "json" };
 
 export interface FailedSeed {
   readonly seed: number;
@@ -41,6 +44,21 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     seed: 765455527,
     plan: plan765455527 as WorldPlan,
     was: "a VM that was starting on a node that died counted as lost, and for ever, when the node started it after its reboot",
+  },
+  {
+    seed: 2026112768,
+    plan: plan2026112768 as WorldPlan,
+    was: "a request's NetworkFence was refused for ever, since the clock of whoever asked was behind the record's",
+  },
+  {
+    seed: 2026116181,
+    plan: plan2026116181 as WorldPlan,
+    was: "an isolated node was fenced after a change of leaders: its host, whose kubelet was dead, only refused, and nobody knew it any more",
+  },
+  {
+    seed: 2026116823,
+    plan: plan2026116823 as WorldPlan,
+    was: "the simulated kubelet overwrote a pod that it had just been told of with an older answer, so that the pod never became Ready again",
   },
 ];
 
