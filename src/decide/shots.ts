@@ -88,13 +88,16 @@ export function fencingsUnderWay(turn: Turn): number {
   return count;
 }
 
-/** Unproven fencings in the order in which they may shoot: those that have begun, then by their most important VM. */
+/**
+ * Unproven fencings in the order in which they may shoot: those that have begun, whether their ledgers are seen to say so
+ * or not yet, then by their most important VM.
+ */
 export function inOrderOfShots(turn: Turn, unproven: readonly FencingFact[]): readonly FencingFact[] {
   if (unproven.length < 2) return unproven;
   const rank = new Map(
     unproven.map((fencing) => [
       fencing,
-      mayHaveBeenShot(fencing)
+      mayHaveBeenShot(fencing) || turn.snapshot.shooting.has(fencing.name)
         ? Number.POSITIVE_INFINITY
         : (heldOn(turn, fencing.nodeName)[0]?.priority ?? -1),
     ]),

@@ -96,6 +96,8 @@ export interface Snapshot {
   readonly policies: ReadonlyMap<string, OptInPolicyFact>;
   readonly topologies: ReadonlyMap<string, FencingTopologyFact>;
   readonly fencings: ReadonlyMap<string, FencingFact>;
+  /** NodeFencings for which this replica is just cutting power: that they have begun may not be seen in their ledgers yet. */
+  readonly shooting: ReadonlySet<string>;
   readonly disarms: ReadonlyMap<string, DisarmFact>;
   readonly drills: ReadonlyMap<string, DrillFact>;
   /** What this replica's probes of drilled VMs have found, by the run's key; of runs that another leader began, nothing. */

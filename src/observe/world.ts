@@ -32,6 +32,8 @@ export interface WorldOptions {
   readonly onAttemptEnded?: (attempt: FencingAttempt) => void;
   /** A VM has just come back after the loss of its node. */
   readonly onFailoverEnded?: (outage: OutageRecord) => void;
+  /** NodeFencings for which power is just being cut, by whoever does it; none unless said. */
+  readonly shooting?: () => ReadonlySet<string>;
   /** What the probes of drilled VMs have found, of whoever runs them; nothing unless said. */
   readonly drillProbings?: () => ReadonlyMap<string, DrillProbing>;
 }
@@ -62,6 +64,7 @@ export class World {
   readonly #onAttemptEnded: (attempt: FencingAttempt) => void;
   readonly #onFailoverEnded: (outage: OutageRecord) => void;
   readonly #drillProbings: () => ReadonlyMap<string, DrillProbing>;
+  readonly #shooting: () => ReadonlySet<string>;
   readonly #contact: Contact;
   readonly #gaps = new ObservationGaps();
   /** Wall time at which the last leader was last alive, until it is clear from when on we have watched. */
@@ -82,6 +85,7 @@ export class World {
     this.#onAttemptEnded = options.onAttemptEnded ?? (() => undefined);
     this.#onFailoverEnded = options.onFailoverEnded ?? (() => undefined);
     this.#drillProbings = options.drillProbings ?? (() => new Map());
+    this.#shooting = options.shooting ?? (() => new Set());
     this.#contact = new Contact(options.clock, (lengthMs) => {
       const { wallMs } = this.#clock.now();
       this.#gaps.add({ fromMs: wallMs - lengthMs, toMs: wallMs });
@@ -201,6 +205,7 @@ export class World {
       policies: r.policies.store,
       topologies: r.topologies.store,
       fencings: r.fencings.store,
+      shooting: this.#shooting(),
       disarms: r.disarms.store,
       drills: r.drills.store,
       drillProbings: this.#drillProbings(),

@@ -38,6 +38,7 @@ export class Operator {
       ...(options.probe === undefined ? {} : { probe: options.probe }),
       ...(options.probeConnection === undefined ? {} : { probeConnection: options.probeConnection }),
       onChange: () => this.turns.wake(),
+      shooting: () => this.#term?.shooting() ?? new Set(),
       drillProbings: () => this.#term?.drillProbes.states ?? new Map(),
       onMigrationEnded: (migration) => {
         if (this.leading) options.observer?.onMigrationEnded?.(migration);

@@ -108,6 +108,14 @@ export class Term {
     return retryAtMs;
   }
 
+  /** The NodeFencings under which a step that may cut power is being carried out. */
+  shooting(): ReadonlySet<string> {
+    const names = new Set<string>();
+    for (const { payload } of this.#queue.underWay)
+      if (payload.kind === "Fence" && payload.mayPowerOff) names.add(payload.fencing.name);
+    return names;
+  }
+
   #offer(step: Step, identity: string): void {
     const offered = this.#queue.offer({
       key: queueKeyOf(step),

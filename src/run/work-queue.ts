@@ -65,7 +65,7 @@ const MAX_STALE_ENTRIES = 64;
 export class WorkQueue<T, R> {
   readonly #options: WorkQueueOptions<T, R>;
   readonly #waiting = new Map<string, Waiting<T>>();
-  readonly #running = new Map<string, string>();
+  readonly #running = new Map<string, WorkItem<T>>();
   readonly #ready = new BinaryHeap<Waiting<T>>(
     (a, b) => a.priority < b.priority || (a.priority === b.priority && a.sequence < b.sequence),
   );
@@ -91,12 +91,17 @@ export class WorkQueue<T, R> {
     return this.#running.size;
   }
 
+  /** What is being performed now. */
+  get underWay(): Iterable<WorkItem<T>> {
+    return this.#running.values();
+  }
+
   offer(item: WorkItem<T>): OfferOutcome {
     if (this.#closed) return { ok: false, why: "closed" };
     const { key, identity } = item;
     const before = this.#waiting.get(key);
     const inFlight = this.#running.get(key);
-    if (inFlight === identity) {
+    if (inFlight?.identity === identity) {
       if (before) this.forget(key);
       return { ok: true, how: "running" };
     }
@@ -196,7 +201,7 @@ export class WorkQueue<T, R> {
   #start(entry: Waiting<T>): void {
     const { item } = entry;
     this.#waiting.delete(item.key);
-    this.#running.set(item.key, item.identity);
+    this.#running.set(item.key, item);
     this.#options.onDepth?.(this.#waiting.size, this.#running.size);
     void this.#run(entry);
   }

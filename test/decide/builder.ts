@@ -128,6 +128,7 @@ export class Cluster {
   readonly probes = new Map<string, readonly PathProbe[]>();
   readonly disarms = new Map<string, DisarmFact>();
   readonly drills = new Map<string, DrillFact>();
+  readonly shooting = new Set<string>();
   readonly drillProbings = new Map<string, DrillProbing>();
   /** Labels by namespace. */
   readonly namespaces = new Map<string, Readonly<Record<string, string>>>([["ns", {}]]);
@@ -452,6 +453,7 @@ export class Cluster {
       policies: this.policies,
       topologies: this.topologies,
       fencings: this.fencings,
+      shooting: this.shooting,
       disarms: this.disarms,
       drills: this.drills,
       drillProbings: this.drillProbings,

@@ -51,6 +51,17 @@ describe("how many fencings are opened", () => {
     const cluster = losing(500).node("n5", words).fencing("n5", status);
     expect(opened(cluster.decide({ maxConcurrentFencings: 1 }))).toEqual(another ? ["n0"] : []);
   });
+
+  it("counts a shot under way whose attempt is not seen in its ledger yet", () => {
+    const cluster = losing(100, 900).fencing("n0").fencing("n1");
+    const shotAt = (plan: Plan): string[] =>
+      stepsOf(plan, "Fence").flatMap((step) => (step.mayPowerOff ? [step.fencing.nodeName] : []));
+    expect(shotAt(cluster.decide({ maxConcurrentFencings: 1 }))).toEqual(["n1"]);
+    cluster.shooting.add("nf-n0");
+    const plan = cluster.decide({ maxConcurrentFencings: 1 });
+    expect(shotAt(plan)).toEqual(["n0"]);
+    expect(refusalsOf(plan, "node/n1")).toEqual(["TooManyFencings"]);
+  });
 });
 
 describe("what a node is fenced for", () => {

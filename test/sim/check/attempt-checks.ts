@@ -70,12 +70,14 @@ export class AttemptChecks {
       );
   }
 
+  /** Of first attempts: what has been shot at may be shot at again, since half a fencing helps nobody. */
   #judgeLimit(ledger: StoredObject, attempt: Attempt): void {
+    if (attempt.number > 1) return;
     const limit = { ...DEFAULT_POLICY, ...this.#world.plan.policy }.maxConcurrentFencings;
     const underWay = this.#world.server.store
       .list(FENCINGS)
       .filter((other) => other === ledger || this.#isUnderWay(other, attempt.epoch));
-    if (underWay.length > limit && !this.#hasFailedRound(ledger))
+    if (underWay.length > limit)
       this.#report(
         "limits",
         `${underWay.map(({ metadata }) => metadata.name).join(", ")} are attempted at once, limit ${limit}`,
