@@ -150,10 +150,16 @@ function judgeAvailable({ turn, vm, vmi }: Subject, failover: FailoverRecord | u
     );
   }
   // What has been taken for lost stays so until it is known how it ended, whatever its VMI still says.
-  const wasLost = failover?.vmiUID === vmi.uid && failover.fromNode === nodeName;
+  const lostOn = failover?.vmiUID === vmi.uid ? failover.fromNode : undefined;
   const ended = verdict === "returning" && failover === undefined;
-  if (verdict === "lost" || wasLost || ended)
+  if (verdict === "lost" || (lostOn !== undefined && lostOn === nodeName) || ended)
     return judgement("False", "NodeLost", `its node ${nodeName ?? ""} is lost`);
+  if (lostOn !== undefined)
+    return judgement(
+      "False",
+      "NodeLost",
+      `${lostOn}, which it was on, is lost, and what became of it is not settled`,
+    );
   if (vmi.paused !== undefined) return judgement("False", "Paused", `paused: ${vmi.paused}`);
   if (vmi.phase !== "Running") return judgement("False", "Restarting", `it is ${vmi.phase}`);
   if (nodeName !== undefined && verdict === undefined)

@@ -133,10 +133,12 @@ function wasShotLately({ nowMs, plan }: Judged, { status, provenAtMs = 0 }: Fenc
  * Without a single VM, and not lost just now: somebody has emptied it before it fell silent (cordoned, or out of service
  * by somebody's word), it never had a kubelet, or it has been silent for long.
  */
-function isOutOfUse({ snapshot, nowMs, plan }: Judged, name: string): boolean {
+function isOutOfUse({ snapshot, openFencings, nowMs, plan }: Judged, name: string): boolean {
   const node = snapshot.nodes.get(name);
   if (node === undefined || snapshot.index.vmisByNode.has(name)) return false;
-  if (node.placement.unschedulable || isOutOfService(node) || node.bootID === undefined) return true;
+  if (isOutOfService(node) || node.bootID === undefined) return true;
+  // Cordoned since, by somebody who looks after it: it was in use when it fell silent, or we would not be fencing it.
+  if (node.placement.unschedulable && !openFencings.has(name)) return true;
   const renewal = snapshot.leases.get(name)?.renewal;
   if (renewal === undefined) return false;
   const longSilentAtMs = renewal.changedAtMs + LONG_SILENT_MS;

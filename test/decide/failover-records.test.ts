@@ -425,6 +425,13 @@ describe("a failover under way", () => {
     expect(conditionOf(cluster.decide(), "a", "Available")).toBe("False/NodeLost");
   });
 
+  it("is not called available while its failover stands, also where the guest has migrated away meanwhile", () => {
+    const cluster = recovering({ on: "n2" }, { message: "old" }).fencing("n2");
+    const [step] = stepsOf(cluster.decide(), "WriteProtection").filter((one) => one.protection.name === "a");
+    expect(step?.status.failover).toMatchObject({ fromNode: "n1" });
+    expect(conditionOf(cluster.decide(), "a", "Available")).toBe("False/NodeLost");
+  });
+
   it("is told again in full where its HAVirtualMachine has changed", () => {
     const world = settled(recovering().fencing("n1"));
     world.protection("ns/a", { generation: 2 }).settle();

@@ -111,6 +111,13 @@ describe("a storm", () => {
     expect(shoots(built, { percent: 20 })).toBe(false);
   });
 
+  it("counts a node without VMs that was cordoned only while we were fencing it", () => {
+    const built = cluster(3)
+      .node("n1", { ...LOST, cordoned: true })
+      .fencing("n1");
+    expect(shoots(built, { percent: 20 })).toBe(false);
+  });
+
   it("is looked at again when the silence of a node without VMs has become a long one", () => {
     const plan = cluster(3)
       .node("n1", { ...LOST, leaseSilentMs: 599_000 })
