@@ -10,6 +10,9 @@ import plan765455527 from "./failed-plans/765455527.json" with { type: "json" };
 import plan2026112768 from "./failed-plans/2026112768.json" with { type: "json" };
 import plan2026116181 from "./failed-plans/2026116181.json" with { type: "json" };
 import plan2026116823 from "./failed-plans/2026116823.json" with { type: "json" };
+import plan3100000439 from "./failed-plans/3100000439.json" with { type: "json" };
+import plan3100001633 from "./failed-plans/3100001633.json" with { type: "json" };
+import plan3100002040 from "./failed-plans/3100002040.json" with { type: "json" };
 
 export interface FailedSeed {
   readonly seed: number;
@@ -59,6 +62,21 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     seed: 2026116823,
     plan: plan2026116823 as WorldPlan,
     was: "the simulated kubelet overwrote a pod that it had just been told of with an older answer, so that the pod never became Ready again",
+  },
+  {
+    seed: 3100000439,
+    plan: plan3100000439 as WorldPlan,
+    was: "two nodes lost within milliseconds were shot at once, whatever the limit: the second turn saw a ledger whose attempt was still on its way",
+  },
+  {
+    seed: 3100001633,
+    plan: plan3100001633 as WorldPlan,
+    was: "an administrator cordoned one of two silent nodes in mid-storm, which then counted no more, and both were shot",
+  },
+  {
+    seed: 3100002040,
+    plan: plan3100002040 as WorldPlan,
+    was: "a guest that had migrated off an isolated node was called Available while its failover stood",
   },
 ];
 
