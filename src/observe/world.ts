@@ -1,7 +1,7 @@
 // The observed world: all sources, the indexes over them, and the snapshot that a turn decides on.
 import type { ApiOutcome, ApiTransport } from "../kube/transport.ts";
 import type { Span } from "../model/availability.ts";
-import type { Clock, Random } from "../model/clock.ts";
+import type { Clock } from "../model/clock.ts";
 import type { DrillProbing } from "../model/drill.ts";
 import type { FencingAttempt, FencingFact } from "../model/fencing.ts";
 import type { NodeFact, NodeLeaseFact } from "../model/node.ts";
@@ -12,31 +12,10 @@ import { Contact, CONTACT_GAP_MS } from "./contact.ts";
 import { Indexes } from "./indexes.ts";
 import { ObservationGaps } from "./observation-gaps.ts";
 import { disarmedBy } from "./standing-disarms.ts";
-import { NodeProber, type ProbeSettings } from "./node-prober.ts";
-import { type ProbeConnection, probeConnection } from "./probe-connection.ts";
+import { NodeProber } from "./node-prober.ts";
+import { probeConnection } from "./probe-connection.ts";
 import { createReflectors, type Listeners, NODE_LEASE_NAMESPACE, type Reflectors } from "./sources.ts";
-
-export interface WorldOptions {
-  readonly transport: ApiTransport;
-  readonly clock: Clock;
-  readonly random: Random;
-  /** Something a decision may depend on has changed. Called often; the turn decides when to look. */
-  readonly onChange: () => void;
-  /** Whether and how nodes are probed directly; left out: not at all. */
-  readonly probe?: ProbeSettings;
-  /** How a probe is made; the real connection unless said. */
-  readonly probeConnection?: ProbeConnection;
-  /** A migration that we asked for has just ended. */
-  readonly onMigrationEnded?: (migration: MigrationFact) => void;
-  /** An attempt to fence a node has just ended. */
-  readonly onAttemptEnded?: (attempt: FencingAttempt) => void;
-  /** A VM has just come back after the loss of its node. */
-  readonly onFailoverEnded?: (outage: OutageRecord) => void;
-  /** NodeFencings for which power is just being cut, by whoever does it; none unless said. */
-  readonly shooting?: () => ReadonlySet<string>;
-  /** What the probes of drilled VMs have found, of whoever runs them; nothing unless said. */
-  readonly drillProbings?: () => ReadonlyMap<string, DrillProbing>;
-}
+import type { WorldOptions } from "./world-options.ts";
 
 /** What a fresh reading of a node and its Lease shows; see act's `FactsPort`. */
 interface NodeReading {
