@@ -73,6 +73,8 @@ function lossOf(subject: Subject, before: FailoverRecord | undefined): FailoverR
   // It has not run yet: if its node reboots, the kubelet starts this very instance, and nothing was lost.
   if (!isFinal(vmi) && vmi.nodeName === undefined) return undefined;
   const { uid } = vmi;
+  // Its successor was up already: what we see of it is older than what we wrote.
+  if (subject.protection.status.outages.some(({ vmiUID }) => vmiUID === uid)) return undefined;
   const onRecord = before?.vmiUID === uid ? before.fromNode : undefined;
   const nodeName = lostNodeOf(turn, vmi, onRecord);
   if (nodeName === undefined || nodeName === onRecord) return undefined;

@@ -100,6 +100,16 @@ describe("a failover from loss to readiness", () => {
     expect(world.statusWrites.get("a")).toBe(2);
   });
 
+  it("is not begun again by a leader that still sees the instance whose successor has come up", () => {
+    const outages = [outage(60_000, { fromNode: "n1", vmiUID: "vmi-a-1", newVMIUID: "vmi-a-2" })];
+    const plan = threeNodes()
+      .node("n1", DEAD)
+      .vm("a", { on: "n1", protection: { status: { outages } } })
+      .fenced("n1", { phase: "Released" })
+      .decide();
+    expect(statusOf(plan, "a").failover).toBeUndefined();
+  });
+
   it("keeps the last ten outages, the newest first", () => {
     const outages = Array.from({ length: 10 }, (_, i) => outage(100_000_000 + i));
     const plan = threeNodes()

@@ -37,7 +37,7 @@ test("a node is fenced for real, its VMs come back in time, and their outage is 
     promise: { recoveryTime: "2m" },
     probes: PROBES,
   });
-  expect(status?.message).toContain("in each of 1 runs");
+  expect(status?.message).toMatch(/the service was away for \d+ ms/);
   expect(status).toMatchObject({ phase: "Passed", runs: [{ virtualMachines: 1, outcome: "Passed" }] });
   expect(status?.statistics?.map(({ name }) => name)).toEqual(["virtual-machine", "udp", "web"]);
   for (const { longestOutageMs } of status?.statistics ?? []) expect(longestOutageMs).toBeGreaterThan(0);

@@ -20,7 +20,7 @@ test("a VM is live-migrated three times, and what it cost is told with its stati
     promise: { recoveryTime: "30s" },
     probes: PROBES,
   });
-  expect(status?.message).toContain("in each of 1 runs");
+  expect(status?.message).toMatch(/the service was away for \d+ ms/);
   expect(status).toMatchObject({ phase: "Passed", runs: [{ number: 1 }, { number: 2 }, { number: 3 }] });
   expect(rig().cluster.oracle.history(key)).toHaveLength(4);
   expect(status?.statistics).toMatchObject([
