@@ -224,7 +224,7 @@ export class Checks {
       // Nor is it our doing where somebody took the taint away while the delete was on its way.
       const stoodMsAgo =
         this.#world.time.nowMs - (this.#taintStoodAtMs.get(node) ?? Number.NEGATIVE_INFINITY);
-      if (this.#isKnown(node) && !this.#hasOurTaint(node) && stoodMsAgo > UNTAINTED_LATELY_MS)
+      if (this.#isKnown(node) && this.#outOfServiceBy(node) === undefined && stoodMsAgo > UNTAINTED_LATELY_MS)
         this.#report(
           "taint first",
           `${by} removed ${object.metadata.name} from ${node} before it was called out of service`,
@@ -239,11 +239,13 @@ export class Checks {
           "release needs proof",
           `${by} removed the pod of ${vm}, whose guest holds its disk on ${node} (boot ${bootID})`,
         );
-      else if (this.#hasOurTaint(node))
+      else if (this.#outOfServiceBy(node) === "holdfast")
         this.#report(
           "release needs proof",
           `${by} removed the pod of ${vm} on ${node} on the strength of our taint, and its guest runs`,
         );
+      // A remediator's own, which it may set when the node lives its next life already: no remediation can be called back.
+      else if (this.#outOfServiceBy(node) !== undefined) this.#meddled.add(vm);
     }
   }
 
@@ -259,10 +261,15 @@ export class Checks {
     });
   }
 
-  #hasOurTaint(name: string): boolean {
+  /** The value of the node's out-of-service taint: ours is `holdfast`. */
+  #outOfServiceBy(name: string): string | undefined {
     const node = this.#world.server.store.get(resourceNamed("v1/nodes"), undefined, name)?.object;
-    const taints = listIn(objectIn(node, "spec"), "taints") as readonly { readonly key?: string }[];
-    return taints.some(({ key }) => key === OUT_OF_SERVICE);
+    const taints = listIn(objectIn(node, "spec"), "taints") as readonly {
+      readonly key?: string;
+      readonly value?: string;
+    }[];
+    const taint = taints.find(({ key }) => key === OUT_OF_SERVICE);
+    return taint === undefined ? undefined : (taint.value ?? "");
   }
 
   /** Holdfast deletes instances that have ended, and no others. */
