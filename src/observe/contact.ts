@@ -17,7 +17,9 @@ export class Contact {
   #lastOkMs: number | undefined;
   #unbrokenSinceMs: number | undefined;
   #brokenSinceMs: number | undefined;
-  /** Since when it has refused to store what we wrote, without fault of ours. */
+  /** When it was last seen to store something, whoever wrote it. */
+  #lastStoredMs: number | undefined;
+  /** Since when it may have stored nothing, as its refusal of what we wrote shows, without fault of ours. */
   #refusedSinceMs: number | undefined;
   readonly #onGap: (lengthMs: number) => void;
 
@@ -39,13 +41,17 @@ export class Contact {
     if (silentMs !== undefined && silentMs > CONTACT_GAP_MS) this.#onGap(silentMs);
   }
 
-  /** The server was just seen to store something, or has refused to for a reason of its own. */
+  /**
+   * The server was just seen to store something, or has refused to for a reason of its own. It may have refused everybody
+   * since it was last seen to store: who does not lead writes nothing, and notices late.
+   */
   stored(isStored: boolean): void {
     const nowMs = this.#clock.now().monotonicMs;
     if (!isStored) {
-      this.#refusedSinceMs ??= nowMs;
+      this.#refusedSinceMs ??= this.#lastStoredMs ?? nowMs;
       return;
     }
+    this.#lastStoredMs = nowMs;
     const sinceMs = this.#refusedSinceMs;
     this.#refusedSinceMs = undefined;
     if (sinceMs === undefined || nowMs - sinceMs <= CONTACT_GAP_MS) return;
