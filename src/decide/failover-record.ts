@@ -11,6 +11,9 @@ import { isInCharge, type Subject } from "./subject.ts";
 import { timestamp, wallMsOf } from "./text.ts";
 import { protectionOf } from "./turn.ts";
 
+/** Within this time of a node's return its kubelet and virt-handler have ended all instances of the life before. */
+const NEXT_LIFE_SETTLES_MS = 60_000;
+
 export interface FailoverStep {
   readonly failover: FailoverRecord | undefined;
   readonly outages: readonly OutageRecord[];
@@ -147,7 +150,14 @@ function survived(subject: Subject, record: FailoverRecord, nodeName: string): b
   // Its guest had moved to the node that was lost: at its source there is nothing but the VMI's word.
   if (vmi !== undefined && nodeName !== record.fromNode && hasSwitchedTo(vmi, record.fromNode)) return false;
   if (!isHeardNow({ ...turn, nowMs: turn.now.monotonicMs }, nodeName)) return false;
-  return nodeName !== record.fromNode || fencingOf(subject, record)?.status.proof === undefined;
+  const fencing = fencingOf(subject, record);
+  if (nodeName !== record.fromNode || fencing?.status.proof === undefined) return true;
+  // It began in the node's next life already, before we heard of that: what died with the last one does not stay Ready.
+  if (fencing.status.phase !== "Returned") return false;
+  const settledAtMs = fencing.changedAtMs + NEXT_LIFE_SETTLES_MS;
+  if (turn.now.monotonicMs >= settledAtMs) return true;
+  turn.plan.lookAgain(settledAtMs);
+  return false;
 }
 
 function outageOf(subject: Subject, record: FailoverRecord, vmi: VMIFact | undefined): OutageRecord {

@@ -7,6 +7,8 @@ import type { Turn } from "./turn.ts";
 
 /** Without an answer of the API server for this long we do not know how the other nodes are. */
 const BLIND_AFTER_MS = 7_000;
+/** Verdicts are reached a moment after their time: several turns fit in. */
+const VERDICT_SLACK_MS = 1_000;
 
 /** Why the living node is not fenced now, or undefined. What a disarm and a storm hold is judged with each attempt. */
 export function whyNotRequested(turn: Turn, fencing: FencingFact, underWay: number): Held | undefined {
@@ -35,7 +37,7 @@ export function whyNotRequested(turn: Turn, fencing: FencingFact, underWay: numb
 export function stormWith(turn: Turn, nodeName: string): Held | undefined {
   if (turn.storm !== undefined) return { reason: "StormHold", message: turn.storm };
   const counted = turn.verdicts.get(nodeName)?.kind !== "healthy";
-  if (counted || turn.stormRoom >= 1) return undefined;
+  if (turn.stormRoom >= (counted ? 0 : 1)) return undefined;
   const message = `${nodeName} is not fenced as requested: as many nodes are lost, late or shot a moment ago as the storm limit allows`;
   return { reason: "StormHold", message };
 }
@@ -46,9 +48,11 @@ export function whyBlind({ snapshot, policy, now, plan }: Turn): string | undefi
   const silentMs = now.monotonicMs - lastOkMs;
   if (silentMs > BLIND_AFTER_MS) return `the API server has not answered us for ${seconds(silentMs)}`;
   const seenMs = now.monotonicMs - unbrokenSinceMs;
-  if (seenMs >= policy.nodeSuspectAfterMs) return undefined;
-  plan.lookAgain(unbrokenSinceMs + policy.nodeSuspectAfterMs);
-  return `we have watched the nodes for ${seconds(seenMs)} only, and ask for ${seconds(policy.nodeSuspectAfterMs)}`;
+  // So long that whoever has been silent all the while is known to be late by now, and was so in an earlier turn.
+  const enoughMs = policy.nodeSuspectAfterMs + VERDICT_SLACK_MS;
+  if (seenMs >= enoughMs) return undefined;
+  plan.lookAgain(unbrokenSinceMs + enoughMs);
+  return `we have watched the nodes for ${seconds(seenMs)} only, and ask for ${seconds(enoughMs)}`;
 }
 
 /** Ends the requests for the end of a boot that another ledger has proven over already: they would only shoot again. */

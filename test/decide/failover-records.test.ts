@@ -435,6 +435,19 @@ describe("a failover under way", () => {
     expect(conditionOf(cluster.decide(), "a", "Available")).toBe("False/NodeLost");
   });
 
+  it("ends where the instance on record turns out to run in the node's next life, once that has settled", () => {
+    const returned = (changedAgoMs: number): Cluster =>
+      recovering({}, { fencing: "nf-n1" })
+        .node("n1", { bootID: "boot-n1-2" })
+        .fenced("n1", { phase: "Returned" }, { changedAtMs: NOW_MS - changedAgoMs });
+    const early = returned(50_000).decide();
+    expect(conditionOf(early, "a", "Available")).toBe("False/NodeLost");
+    expect(early.lookAgainAtMs).toBeLessThanOrEqual(NOW_MS + 10_000);
+    const late = returned(60_000).decide();
+    expect(statusOf(late, "a").failover).toBeUndefined();
+    expect(conditionOf(late, "a", "Available")).toBe("True/Running");
+  });
+
   it("is not called available while its failover stands, also where the guest has migrated away meanwhile", () => {
     const cluster = recovering({ on: "n2" }, { message: "old" }).fencing("n2");
     const [step] = stepsOf(cluster.decide(), "WriteProtection").filter((one) => one.protection.name === "a");

@@ -116,7 +116,7 @@ describe("a fencing that somebody asked for", () => {
     const plan = cluster.decide();
     expect(shots(plan)).toEqual([]);
     expect(refusalsOf(plan, "node/n0")).toEqual(["LeaderBlind"]);
-    expect(plan.lookAgainAtMs).toBe(NOW_MS + 7_000);
+    expect(plan.lookAgainAtMs).toBe(NOW_MS + 8_000);
   });
 
   it("waits its turn while as many fencings as allowed are under way, and goes on once it has begun", () => {
@@ -129,6 +129,14 @@ describe("a fencing that somebody asked for", () => {
     expect(refusalsOf(cluster().decide(one), "node/n0")).toEqual(["TooManyFencings"]);
     const begun = cluster().fencing("n0", { attempts: [attempt({ outcome: "Started" })] }, REQUESTED);
     expect(refusalsOf(begun.decide(one), "node/n0")).toEqual([]);
+  });
+
+  it("shoots no node that is late among more late ones than the storm limit allows, though none is lost yet", () => {
+    const late = { leaseSilentMs: 13_000, heartbeatSilentMs: 13_000 };
+    const cluster = asked(5).node("n0", late).node("n1", late);
+    expect(shots(cluster.decide({ stormMaxLost: { count: 1 } }))).toEqual([false]);
+    expect(refusalsOf(cluster.decide({ stormMaxLost: { count: 1 } }), "node/n0")).toEqual(["StormHold"]);
+    expect(shots(cluster.decide({ stormMaxLost: { count: 2 } }))).toEqual([true]);
   });
 
   it("is refused where no topology covers the node", () => {
