@@ -16,6 +16,8 @@ const BEAT_AFTER_LEASE_MS = 16_000;
 /** A heartbeat this old was there to be weighed by a replica that hears in time. */
 const BEAT_SEEN_MS = 1_500;
 const BEAT_TRUST_MS = 120_000;
+/** As long as a Lease that was heard late makes its node look alive. */
+const LATE_WORD_COUNTS_MS = 30_000;
 
 interface Attempt {
   readonly number: number;
@@ -62,6 +64,7 @@ export class AttemptChecks {
     if (beat === undefined || renewal === undefined || fleet.node(node).state !== "running") return;
     // One that is fed late cannot know.
     if (replica === undefined || replica.extraDelayMs > 0 || replica.watchLagMs > 0) return;
+    if (time.nowMs < replica.watchesLateUntilMs + LATE_WORD_COUNTS_MS) return;
     const ageMs = time.nowMs - beat.atMs;
     if (beat.atMs - renewal.atMs > BEAT_AFTER_LEASE_MS && ageMs > BEAT_SEEN_MS && ageMs < BEAT_TRUST_MS)
       this.#report(

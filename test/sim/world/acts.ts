@@ -212,6 +212,7 @@ function failReplica(world: World, act: ReplicaAct): Undo {
       replica.laggingPlural = act.plural;
       return () => {
         replica.watchLagMs = 0;
+        replica.watchesLateUntilMs = world.time.nowMs + act.delayMs;
       };
     case "crash": {
       const restart = () => world.time.schedule(CRASHED_MS, () => replica.start());

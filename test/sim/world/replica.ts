@@ -51,6 +51,8 @@ export class Replica {
   readonly link: Link;
   extraDelayMs = 0;
   watchLagMs = 0;
+  /** Until when what was held up before still comes late, in its order. */
+  watchesLateUntilMs = 0;
   /** Only watches of this kind lag; undefined: all do. */
   laggingPlural: string | undefined;
   bmcCut = false;
