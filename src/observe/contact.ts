@@ -19,7 +19,7 @@ export class Contact {
   #brokenSinceMs: number | undefined;
   /** When it was last seen to store something, whoever wrote it. */
   #lastStoredMs: number | undefined;
-  /** Since when it may have stored nothing, as its refusal of what we wrote shows, without fault of ours. */
+  /** Since when it has refused to store what we wrote, without fault of ours. */
   #refusedSinceMs: number | undefined;
   readonly #onGap: (lengthMs: number) => void;
 
@@ -48,24 +48,31 @@ export class Contact {
   stored(isStored: boolean): void {
     const nowMs = this.#clock.now().monotonicMs;
     if (!isStored) {
-      this.#refusedSinceMs ??= this.#lastStoredMs ?? nowMs;
+      this.#refusedSinceMs ??= nowMs;
       return;
     }
-    this.#lastStoredMs = nowMs;
     const sinceMs = this.#refusedSinceMs;
+    const doubtfulSinceMs = this.#doubtfulSinceMs();
+    this.#lastStoredMs = nowMs;
     this.#refusedSinceMs = undefined;
-    if (sinceMs === undefined || nowMs - sinceMs <= CONTACT_GAP_MS) return;
+    if (sinceMs === undefined || nowMs - (doubtfulSinceMs ?? nowMs) <= CONTACT_GAP_MS) return;
     this.#brokenSinceMs = sinceMs;
     this.#unbrokenSinceMs = nowMs;
     this.#onGap(nowMs - sinceMs);
+  }
+
+  /** Since when it may have stored nothing for anybody, where it refuses; undefined where it does not. */
+  #doubtfulSinceMs(): number | undefined {
+    const sinceMs = this.#refusedSinceMs;
+    return sinceMs === undefined ? undefined : Math.min(sinceMs, this.#lastStoredMs ?? sinceMs);
   }
 
   /** As of now; a gap that is still open counts from its end, which is not yet known, so nothing is judged silent in it. */
   state(): ContactState {
     const nowMs = this.#clock.now().monotonicMs;
     const lastOkMs = this.#lastOkMs ?? nowMs;
+    const open = nowMs - Math.min(lastOkMs, this.#doubtfulSinceMs() ?? lastOkMs) > CONTACT_GAP_MS;
     const wellUntilMs = Math.min(lastOkMs, this.#refusedSinceMs ?? lastOkMs);
-    const open = nowMs - wellUntilMs > CONTACT_GAP_MS;
     const brokenSinceMs = open ? wellUntilMs : this.#brokenSinceMs;
     return {
       lastOkMs,

@@ -49,12 +49,12 @@ describe("our contact with the API server", () => {
 
     it("is as good as away until it stores again, however often it is heard", () => {
       const state = storedAt([18_000, true], [20_000, false], [22_000, false], [80_000, true]);
-      expect(state).toEqual({ brokenSinceMs: 18_000, unbrokenSinceMs: 80_000, gaps: [62_000] });
+      expect(state).toEqual({ brokenSinceMs: 20_000, unbrokenSinceMs: 80_000, gaps: [60_000] });
     });
 
     it("counts from when it was last seen to store, for one who notices only as it tries to lead", () => {
       const state = storedAt([10_000, true], [22_000, false], [24_000, true]);
-      expect(state).toEqual({ brokenSinceMs: 10_000, unbrokenSinceMs: 24_000, gaps: [14_000] });
+      expect(state).toEqual({ brokenSinceMs: 22_000, unbrokenSinceMs: 24_000, gaps: [2_000] });
     });
 
     it("does not count where nobody wrote and nothing was refused: a leader has died", () => {

@@ -13,6 +13,9 @@ import plan2026116823 from "./failed-plans/2026116823.json" with { type: "json" 
 import plan3100000439 from "./failed-plans/3100000439.json" with { type: "json" };
 import plan3100001633 from "./failed-plans/3100001633.json" with { type: "json" };
 import plan3100002040 from "./failed-plans/3100002040.json" with { type: "json" };
+import plan1700000955 from "./failed-plans/1700000955.json" with { type: "json" };
+import plan1700001491 from "./failed-plans/1700001491.json" with { type: "json" };
+import plan1700002032 from "./failed-plans/1700002032.json" with { type: "json" };
 
 export interface FailedSeed {
   readonly seed: number;
@@ -77,6 +80,21 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     seed: 3100002040,
     plan: plan3100002040 as WorldPlan,
     was: "a guest that had migrated off an isolated node was called Available while its failover stood",
+  },
+  {
+    seed: 1700000955,
+    plan: plan1700000955 as WorldPlan,
+    was: "a full API server refused everybody's Leases; who came to lead it took its own first refusal for the beginning, and shot the one node left",
+  },
+  {
+    seed: 1700001491,
+    plan: plan1700001491 as WorldPlan,
+    was: "a failover stood for ever, whose instance had begun in the node's next life before we heard of that",
+  },
+  {
+    seed: 1700002032,
+    plan: plan1700002032 as WorldPlan,
+    was: "a late node was shot on request among four late ones, none of which was lost yet",
   },
 ];
 
