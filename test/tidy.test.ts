@@ -31,39 +31,12 @@ const MAY_KNOW: Readonly<Record<string, readonly string[]>> = {
   main: ["model", "api", "kube", "decide", "observe", "act", "measure", "config", "run"],
 };
 
-/** A way from the file back to itself along imports, or none. */
-function circleThrough(start: string): readonly string[] {
-  const cameFrom = new Map<string, string>();
-  const waiting = [start];
-  for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-    for (const target of importsOf(file)) {
-      if (target === start) {
-        const way = [start, file];
-        for (let at = file; at !== start; way.push(at)) at = cameFrom.get(at) ?? start;
-        return way.reverse();
-      }
-      if (cameFrom.has(target) || !code.includes(target)) continue;
-      cameFrom.set(target, file);
-      waiting.push(target);
-    }
-  }
-  return [];
-}
-
 function roomOf(file: string): string {
   const [, second = ""] = file.split("/");
   return second.replace(/\.ts$/, "");
 }
 
-const imports = new Map<string, readonly string[]>();
-
 function importsOf(file: string): readonly string[] {
-  const known = imports.get(file) ?? readImports(file);
-  imports.set(file, known);
-  return known;
-}
-
-function readImports(file: string): readonly string[] {
   const found = read(file).matchAll(/^(?:import|export)\s[^;]*?from\s+"(\.[^"]+)"/gm);
   return [...found].map((match) => normalize(join(dirname(file), match[1] ?? "")));
 }
@@ -89,16 +62,6 @@ describe("the arrows between rooms", () => {
       const room = roomOf(target);
       if (room !== roomOf(file)) expect(allowed, `${file} imports ${target}`).toContain(room);
     }
-  });
-});
-
-describe("circles", () => {
-  it("there are none: what a file needs can be understood without it", () => {
-    const circles = code
-      .filter((file) => /^(src|bench)\//.test(file))
-      .map(circleThrough)
-      .filter((way) => way.length > 0);
-    expect(circles).toEqual([]);
   });
 });
 
