@@ -77,9 +77,15 @@ export function describeFenceDevice(method: string, start: () => Promise<Contrac
       await rig.device.close();
       await rig.stop();
     });
-    const trouble = async (name: keyof ContractRig["troubles"], skip: () => void): Promise<void> => {
+    const trouble = async (
+      name: keyof ContractRig["troubles"],
+      skip: (why: string) => void,
+    ): Promise<void> => {
       const make = rig.troubles[name];
-      if (make === undefined) skip();
+      if (make === undefined) {
+        console.warn(`SKIPPED: ${method} is not tried with the trouble ${name}, which it cannot have`);
+        skip(`it cannot have the trouble ${name}`);
+      }
       await make?.();
     };
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { waitFor } from "../../lab/cluster/wait-for.ts";
 import { GUEST_PORTS, TRANSFER_PATH } from "../../lab/guests/guest-address.ts";
 import { MAX_SKIPPED_SHARE, type MeasuredRun, measuredRun } from "../../src/model/drill-statistics.ts";
@@ -6,10 +6,9 @@ import type { RunningServiceProbe, ServiceProbe } from "../../src/model/service-
 import { realProbeNetwork } from "../../src/observe/service-probes/probe-network.ts";
 import { serviceProbes } from "../../src/observe/service-probes/service-probes.ts";
 import { createRealClock } from "../../src/run/real-clock.ts";
+import { onLinux } from "../support/on-linux.ts";
 import { recoverDeadNode, useCluster } from "./lab-cluster-fixture.ts";
 
-// Guests live on 127.64.0.0/10; only Linux answers on all of 127.0.0.0/8 without being told to.
-const onLinux = describe.skipIf(process.platform !== "linux");
 const NAMESPACE = "probed";
 const HAND_OVER_MS = 200;
 const { udpEcho, http } = GUEST_PORTS;

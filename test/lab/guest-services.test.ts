@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, expect, it } from "vitest";
 import { GUEST_PORTS, loopbackAddress, TRANSFER_PATH } from "../../lab/guests/guest-address.ts";
 import { GuestServices } from "../../lab/guests/guest-services.ts";
 import { labTime } from "../../lab/lab-time.ts";
@@ -10,9 +10,8 @@ import { periodMsOf, type RunningServiceProbe, type ServiceProbe } from "../../s
 import { realProbeNetwork } from "../../src/observe/service-probes/probe-network.ts";
 import { serviceProbes } from "../../src/observe/service-probes/service-probes.ts";
 import { createRealClock } from "../../src/run/real-clock.ts";
+import { onLinux } from "../support/on-linux.ts";
 
-/** Only Linux answers on all of 127.0.0.0/8 without being told to. */
-const onLinux = describe.skipIf(process.platform !== "linux");
 const HAND_OVER_MS = 300;
 const start = serviceProbes({ clock: createRealClock(), random: Math.random, network: realProbeNetwork });
 const running: RunningServiceProbe[] = [];

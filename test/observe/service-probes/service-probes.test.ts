@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, expect, it } from "vitest";
 import { measuredRun } from "../../../src/model/drill-statistics.ts";
 import {
   type ProbeFacts,
@@ -10,10 +10,9 @@ import {
 import { realProbeNetwork } from "../../../src/observe/service-probes/probe-network.ts";
 import { serviceProbes } from "../../../src/observe/service-probes/service-probes.ts";
 import { createRealClock } from "../../../src/run/real-clock.ts";
+import { onLinux } from "../../support/on-linux.ts";
 import { type Echo, type Listening, type ProbedService, tcpService, udpEcho } from "./probed-service.ts";
 
-/** Only Linux answers on all of 127.0.0.0/8 without being told to. */
-const onLinux = describe.skipIf(process.platform !== "linux");
 const start = serviceProbes({ clock: createRealClock(), random: Math.random, network: realProbeNetwork });
 const services: ProbedService[] = [];
 const running: RunningServiceProbe[] = [];
