@@ -131,16 +131,17 @@ function heartbeatIsAlive(heartbeat: Signal, renewal: Signal, judging: Judging):
 }
 
 /**
- * How much later than the Lease's last renewal the heartbeat came. Where we saw both change, by our own clock. A replica
- * that has just begun to watch saw neither; but both stamps were written by the clock of the same host, so they may be
- * compared with each other, though never with ours.
+ * How much later than the Lease's last renewal the heartbeat came. Where we saw both change, by our own clock. That tells
+ * nothing where we have just begun to watch, or learned of both at once after a while without connection; but both stamps
+ * were written by the clock of the same host, so they may be compared with each other, though never with ours. The longer
+ * time counts: a host whose clock was set in between is taken for alive too long, and only while we trust its heartbeat.
  */
 function laterThanRenewalMs(heartbeat: Signal, renewal: Signal): number {
-  if (heartbeat.firstSight !== true && renewal.firstSight !== true)
-    return heartbeat.changedAtMs - renewal.changedAtMs;
   const beatAtMs = wallMsOf(heartbeat.value ?? "");
   const renewedAtMs = wallMsOf(renewal.value ?? "");
-  return beatAtMs === 0 || renewedAtMs === 0 ? 0 : beatAtMs - renewedAtMs;
+  const byStampsMs = beatAtMs === 0 || renewedAtMs === 0 ? 0 : beatAtMs - renewedAtMs;
+  if (heartbeat.firstSight === true || renewal.firstSight === true) return byStampsMs;
+  return Math.max(byStampsMs, heartbeat.changedAtMs - renewal.changedAtMs);
 }
 
 /**

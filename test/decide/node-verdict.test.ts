@@ -51,6 +51,24 @@ describe("judging a node", () => {
     );
   });
 
+  it("orders heartbeat and renewal by their host's own stamps where it learned of both at once", () => {
+    const cluster = new Cluster().node("n1", { leaseSilentMs: 25_000, heartbeatSilentMs: 25_000 });
+    const node = cluster.nodes.get("n1");
+    const lease = cluster.leases.get("n1");
+    if (node === undefined || lease === undefined) throw new Error("n1 is there");
+    const stamped = (beat: string) => {
+      cluster.leases.set("n1", {
+        ...lease,
+        renewal: { ...lease.renewal, value: "2026-11-21T22:00:00.000000Z" },
+      });
+      cluster.nodes.set("n1", { ...node, heartbeat: { ...node.heartbeat, value: beat } });
+      return verdict(cluster);
+    };
+    expect(stamped("2026-11-21T22:00:27Z")).toBe("isolated");
+    expect(stamped("2026-11-21T22:00:09Z")).toBe("lost");
+    expect(stamped("2026-11-21T21:00:00Z")).toBe("lost");
+  });
+
   it("calls an isolated node lost once its heartbeat has been silent for longer than virt-handler may pause", () => {
     expect(verdict(new Cluster().node("n1", { leaseSilentMs: 300_000, heartbeatSilentMs: 141_000 }))).toBe(
       "lost",
