@@ -15,7 +15,10 @@ import { DONE, ended, outcomeOf, type PerformedStep } from "./outcome.ts";
 import { nodePath } from "./resource-path.ts";
 import { timestampOf } from "./wall-time.ts";
 
-/** Guarantees: what is written is of the boot that the node shows in the version that is written over. */
+/**
+ * Guarantees: what is written is of the boot that the node shows in the version that is written over, and leaves before the
+ * step's time is over, in which nobody can have judged the node lost.
+ */
 export async function performRecordStorageClients(
   step: RecordStorageClientsStep,
   context: ActContext,
@@ -30,6 +33,8 @@ export async function performRecordStorageClients(
     if (!("cidrs" in found)) return "ok" in found ? outcomeOf(found) : found;
     classes[settings.className] = found.cidrs;
   }
+  if (context.clock.now().monotonicMs >= step.validUntilMs)
+    return ended("conflict", `${step.node} was last heard too long ago to tell its addresses from another's`);
   const recordedAt = timestampOf(context.clock.now().wallMs);
   const record: StorageClients = { bootID, recordedAt, classes };
   const written = await send<unknown>(context, {

@@ -144,6 +144,8 @@ export interface RecordStorageClientsStep extends StepBase {
   readonly node: string;
   readonly bootID: string;
   readonly wanted: readonly NetworkFenceSettings[];
+  /** Until when, on our monotonic clock, nobody can have judged the node lost: later than that nothing is recorded. */
+  readonly validUntilMs: number;
 }
 
 /** Lift our out-of-service taint, and nobody else's. */

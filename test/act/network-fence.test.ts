@@ -85,8 +85,6 @@ describe("an attempt at the storage", () => {
   it.each<[string, object | string | undefined]>([
     ["nothing was recorded", undefined],
     ["the record is of an earlier boot", { bootID: "boot-0" }],
-    ["the record was made after the node was judged lost", { recordedAt: "2026-11-22T00:00:30.000Z" }],
-    ["the record has no time", { recordedAt: "?" }],
     ["the record is of another class", { classes: { nfs: [CIDR] } }],
     ["the record holds a whole network", { classes: { ceph: ["10.0.0.0/24"] } }],
     ["the record is nonsense", "{"],
@@ -121,15 +119,14 @@ describe("an attempt at the storage", () => {
     expect(fences(scene)).toEqual([]);
   });
 
-  it("goes by the record on request, too, whatever the clock of whoever asked said", async () => {
+  it.each<[string, { readonly requested?: true }]>([
+    ["somebody's request", { requested: true }],
+    ["a loss that we found", {}],
+  ])("goes by the record for %s, whatever the clock of who made it said", async (_what, requested) => {
     const scene = storageScene({ recordedAt: "2026-11-22T02:00:00.000Z" });
     scene.clock.schedule(5_000, () => done(scene, FENCED));
-    const step = {
-      kind: "Fence",
-      fencing: { ...scene.fencingFact(), requested: true },
-      level: LEVEL,
-      mayPowerOff: true,
-    } as const;
+    const fencing = { ...scene.fencingFact(), ...requested };
+    const step = { kind: "Fence", fencing, level: LEVEL, mayPowerOff: true } as const;
     await scene.finish(performFence(step, scene.context()));
     expect(scene.ledger).toMatchObject({ phase: "Fenced", attempts: [{ outcome: "StorageFenced" }] });
   });
@@ -262,7 +259,8 @@ describe("giving a node its storage back", () => {
 describe("recording a node's storage addresses", () => {
   function recordStep(cidrs: readonly string[] = []) {
     const wanted = [{ className: "ceph", cidrs }];
-    return { kind: "RecordStorageClients", node: NODE, bootID: BOOT_ID, wanted } as const;
+    const validUntilMs = Number.MAX_SAFE_INTEGER;
+    return { kind: "RecordStorageClients", node: NODE, bootID: BOOT_ID, wanted, validUntilMs } as const;
   }
   function addonsNode(name: string, nodeID: string, cidrs: readonly string[], state = "Connected"): object {
     const status = {
@@ -292,6 +290,17 @@ describe("recording a node's storage addresses", () => {
     const made = await scene.finish(performRecordStorageClients(recordStep(), scene.context()));
     expect(made).toEqual({ outcome: "done" });
     expect(recordedOn(scene)).toMatchObject({ bootID: BOOT_ID, classes: { ceph: [CIDR] } });
+  });
+
+  it("records nothing once the node may have been lost meanwhile, by our own clock", async () => {
+    const scene = new ActScene();
+    const step = { ...recordStep(["10.0.0.7"]), validUntilMs: scene.clock.now().monotonicMs };
+    const made = await scene.finish(performRecordStorageClients(step, scene.context()));
+    expect(made).toMatchObject({
+      outcome: "conflict",
+      detail: expect.stringContaining("heard too long ago"),
+    });
+    expect(recordedOn(scene)).toBeUndefined();
   });
 
   it("takes what the topology says, for this node", async () => {

@@ -114,6 +114,7 @@ export function sampleSteps(scene: ActScene): { readonly [Kind in Step["kind"]]:
       node: NODE,
       bootID: BOOT_ID,
       wanted: [{ className: "ceph", cidrs: ["10.0.0.1"] }],
+      validUntilMs: Number.MAX_SAFE_INTEGER,
     },
     Untaint: { kind: "Untaint", node: NODE },
     Quarantine: { kind: "Quarantine", node: NODE, untilSeconds: 1_795_000_000 },

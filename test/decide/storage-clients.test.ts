@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { FencingLevel } from "../../src/model/fencing.ts";
 import { STORAGE_CLIENTS_ANNOTATION } from "../../src/model/storage-clients.ts";
-import { type Cluster, level, NOW, type NodeWords, stepsOf, threeNodes } from "./builder.ts";
+import { type Cluster, level, NOW, NOW_MS, type NodeWords, stepsOf, threeNodes } from "./builder.ts";
 
 const CEPH: FencingLevel = {
   name: "ceph",
@@ -55,6 +55,25 @@ describe("the addresses by which the storage knows a node", () => {
     ["without a boot ID", { bootID: undefined }],
   ])("are not recorded any more of a node that is %s", (_what, node) => {
     expect(stepsOf(cluster(undefined, node).decide(), "RecordStorageClients")).toEqual([]);
+  });
+
+  it("are not recorded by who has not seen the node's Lease renewed: it may be dead since before", () => {
+    const made = cluster();
+    const lease = made.leases.get("n1");
+    if (lease === undefined) throw new Error("n1 has a Lease");
+    made.leases.set("n1", { ...lease, renewal: { ...lease.renewal, firstSight: true } });
+    expect(stepsOf(made.decide(), "RecordStorageClients")).toEqual([]);
+    made.leases.delete("n1");
+    expect(stepsOf(made.decide(), "RecordStorageClients")).toEqual([]);
+  });
+
+  it("are not recorded while a fencing of the node is open", () => {
+    expect(stepsOf(cluster().fencing("n1").decide(), "RecordStorageClients")).toEqual([]);
+  });
+
+  it("are to be recorded before anybody can judge the node lost", () => {
+    const [step] = stepsOf(cluster(undefined, { leaseSilentMs: 4_000 }).decide(), "RecordStorageClients");
+    expect(step?.validUntilMs).toBe(NOW_MS + 18_000);
   });
 
   it("are nobody's business where no level fences storage", () => {
