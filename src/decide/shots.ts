@@ -26,9 +26,16 @@ export function whyNoShot(turn: Turn, fencing: FencingFact): Held | undefined {
 function tooManyAtOnce(turn: Turn, fencing: FencingFact): Held | undefined {
   if (roundsFailed(turn, fencing) > 0) return undefined;
   const limit = turn.policy.maxConcurrentFencings;
-  let busy = 0;
+  // A shot under way counts though its node is heard again and nobody wants it any more: it may just have left.
+  const names = new Set(turn.snapshot.shooting);
   for (const step of turn.plan.steps)
-    if (step.kind === "Fence" && step.mayPowerOff && roundsFailed(turn, step.fencing) === 0) busy += 1;
+    if (step.kind === "Fence" && step.mayPowerOff) names.add(step.fencing.name);
+  names.delete(fencing.name);
+  let busy = 0;
+  for (const name of names) {
+    const other = turn.snapshot.fencings.get(name);
+    if (other !== undefined && roundsFailed(turn, other) === 0) busy += 1;
+  }
   if (busy < limit) return undefined;
   const message = `${fencing.nodeName} is not powered off yet: ${busy} fencings are under way, limit ${limit}`;
   return { reason: "TooManyFencings", message };

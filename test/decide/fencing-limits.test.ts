@@ -64,6 +64,15 @@ describe("how many fencings are opened", () => {
   });
 });
 
+it("counts a shot under way at a node that is heard again, until it has ended", () => {
+  const cluster = losing(100).node("n5").fencing("n5").fencing("n0");
+  const mayShoot = () =>
+    stepsOf(cluster.decide({ maxConcurrentFencings: 1 }), "Fence").some((step) => step.mayPowerOff);
+  expect(mayShoot()).toBe(true);
+  cluster.shooting.add("nf-n5");
+  expect(mayShoot()).toBe(false);
+});
+
 describe("what a node is fenced for", () => {
   it.each<[string, VMWords, boolean]>([
     ["a VM that would come back", {}, true],
