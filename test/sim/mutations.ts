@@ -1,5 +1,6 @@
 // `npm run sim:mutations`: breaks one guard of the operator at a time, in a bundled copy in a temporary folder, and says how
-// many histories it took until the simulation noticed. Exit code 1 where it did not.
+// many histories it took until the simulation noticed: one that the unbroken operator fails, too, does not count. Exit
+// code 1 where it did not.
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -15,7 +16,7 @@ const BANNER = "import { createRequire } from 'node:module'; const require = cre
 const { values } = parseArgs({
   options: {
     only: { type: "string" },
-    seeds: { type: "string", default: "600" },
+    seeds: { type: "string", default: "2000" },
     from: { type: "string", default: "1" },
     jobs: { type: "string", default: "2" },
   },
@@ -40,7 +41,7 @@ async function main(): Promise<void> {
         console.log(`| ${mutation.name} | - | **out of date**: ${outdated} |`);
         continue;
       }
-      const verdict = await tried(mutation, join(folder, "sim.mjs"));
+      const verdict = await tried(mutation, folder);
       if (verdict.noticed === undefined) missed += 1;
       console.log(`| ${mutation.name} | ${verdict.histories} | ${verdict.noticed ?? "**not noticed**"} |`);
     }
@@ -58,7 +59,7 @@ async function outdatedIn({ edits }: Mutation): Promise<string | undefined> {
   return undefined;
 }
 
-async function tried(mutation: Mutation, outfile: string): Promise<Verdict> {
+async function bundled(mutation: Pick<Mutation, "edits">, outfile: string): Promise<string> {
   await build({
     entryPoints: [join(ROOT, "test/sim/main.ts")],
     bundle: true,
@@ -70,19 +71,14 @@ async function tried(mutation: Mutation, outfile: string): Promise<Verdict> {
     banner: { js: BANNER },
     plugins: [broken(mutation)],
   });
+  return outfile;
+}
+
+async function tried(mutation: Mutation, folder: string): Promise<Verdict> {
+  const program = await bundled(mutation, join(folder, "broken.mjs"));
   const { from, seeds, jobs } = values;
-  const args = [
-    outfile,
-    "--from",
-    from,
-    "--seeds",
-    seeds,
-    "--jobs",
-    jobs,
-    "--no-shrink",
-    "--stop-at-failure",
-  ];
-  const output = await outputOf(args);
+  const run = ["--from", from, "--seeds", seeds, "--jobs", jobs, "--stop-at-failure"];
+  const output = await outputOf([program, "--no-shrink", ...run]);
   const line = output
     .split("\n")
     .find((one) => /^ {2}\S/.test(one))
@@ -90,13 +86,18 @@ async function tried(mutation: Mutation, outfile: string): Promise<Verdict> {
   const crash = /^\w*Error.*$/m.exec(output)?.[0];
   const failed = [...output.matchAll(/^FAILED seed (\d+)/gm)].map(([, seed]) => Number(seed));
   const last = failed.length === 0 ? Number(values.seeds) : Math.min(...failed) - Number(values.from) + 1;
+  for (const seed of failed) {
+    const unbroken = await bundled({ edits: [] }, join(folder, "unbroken.mjs"));
+    const told = await outputOf([unbroken, "--no-shrink", "--seed", String(seed)]);
+    if (/^FAILED/m.test(told)) throw new Error(`seed ${seed} fails unbroken, too: mend that first\n${told}`);
+  }
   return { histories: crash === undefined ? last : 1, noticed: (line ?? crash)?.slice(0, MAX_NOTICE_CHARS) };
 }
 
 const MAX_NOTICE_CHARS = 160;
 
 /** The source files with their edits, as the bundle gets them. */
-function broken({ edits }: Mutation): Plugin {
+function broken({ edits }: Pick<Mutation, "edits">): Plugin {
   return {
     name: "mutation",
     setup: (bundler) => {

@@ -7,6 +7,7 @@ import type { Change } from "../api/store.ts";
 import type { StoredObject } from "../api/stored.ts";
 import { levelsOf } from "../world/install.ts";
 import type { World } from "../world/world.ts";
+import { hearsInTime } from "./hearing.ts";
 import type { Signs } from "./signs.ts";
 
 const FENCINGS = resourceNamed("holdfast.dev/v1alpha1/nodefencings");
@@ -16,8 +17,6 @@ const BEAT_AFTER_LEASE_MS = 16_000;
 /** A heartbeat this old was there to be weighed by a replica that hears in time. */
 const BEAT_SEEN_MS = 1_500;
 const BEAT_TRUST_MS = 120_000;
-/** As long as a Lease that was heard late makes its node look alive. */
-const LATE_WORD_COUNTS_MS = 30_000;
 
 interface Attempt {
   readonly number: number;
@@ -44,6 +43,14 @@ export class AttemptChecks {
     this.#report = report;
   }
 
+  /** When the attempt now under way at that node went on record; undefined where none is. */
+  beganMs(node: string): number | undefined {
+    const ledger = this.#world.server.store
+      .list(FENCINGS)
+      .find((one) => objectIn(one, "spec")["nodeName"] === node && openAttempt(one) !== undefined);
+    return ledger === undefined ? undefined : this.#begunAtMs.get(ledger.metadata.name);
+  }
+
   /** A ledger has changed. */
   changed({ object, before, by }: Change): void {
     const last = openAttempt(object);
@@ -55,16 +62,13 @@ export class AttemptChecks {
 
   /** virt-handler was heard so much later than the kubelet that guests may well be running. */
   #judgeIsolation(ledger: StoredObject, by: string): void {
-    const { plan, fleet, time, replicas } = this.#world;
+    const { plan, fleet, time } = this.#world;
     if (plan.policy.onIsolated === "fence") return;
     const node = textOf(objectIn(ledger, "spec")["nodeName"]);
     const beat = this.#signs.heartbeat(node);
     const renewal = this.#signs.renewals(node).at(-1);
-    const replica = replicas.find(({ name }) => by.includes(`:${name}_`));
     if (beat === undefined || renewal === undefined || fleet.node(node).state !== "running") return;
-    // One that is fed late cannot know.
-    if (replica === undefined || replica.extraDelayMs > 0 || replica.watchLagMs > 0) return;
-    if (time.nowMs < replica.watchesLateUntilMs + LATE_WORD_COUNTS_MS) return;
+    if (!hearsInTime(this.#world, by)) return;
     const ageMs = time.nowMs - beat.atMs;
     if (beat.atMs - renewal.atMs > BEAT_AFTER_LEASE_MS && ageMs > BEAT_SEEN_MS && ageMs < BEAT_TRUST_MS)
       this.#report(

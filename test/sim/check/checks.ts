@@ -1,17 +1,16 @@
 // What must hold at every instant of a history, judged from the truth that no controller can see.
-import { defaultPolicy } from "../../../src/config.ts";
-import { stormLimit } from "../../../src/decide/storm.ts";
 import type { ApiRequest } from "../../../src/kube/transport.ts";
 import { isObject, listIn, objectIn, textOf } from "../api/json.ts";
 import { resourceNamed } from "../api/resources.ts";
 import type { Change } from "../api/store.ts";
 import { leaderOf } from "../world/acts.ts";
-import { BEGAN_WALL_MS } from "../world/sim-time.ts";
 import { ADMIN } from "../world/install.ts";
 import { HOLDFAST_NAMESPACE, HOLDFAST_USER } from "../world/replica.ts";
 import type { World } from "../world/world.ts";
 import { AttemptChecks } from "./attempt-checks.ts";
+import { hearsInTime } from "./hearing.ts";
 import { PathChecks } from "./path-checks.ts";
+import { ShotChecks } from "./shot-checks.ts";
 import { Signs } from "./signs.ts";
 import { StatusChecks } from "./status-checks.ts";
 
@@ -22,21 +21,13 @@ export interface Violation {
   readonly message: string;
 }
 
-const DEFAULT_POLICY = defaultPolicy();
 const OUT_OF_SERVICE = "node.kubernetes.io/out-of-service";
-/**
- * A renewal this old at a shot was there to be seen before the decision; a younger one may have come too late for it. Lost is
- * a node after 22 s, of which the API server may have been away for 6 s without that being taken for a gap.
- */
-const RENEWAL_SEEN_MS = { youngest: 11_000, oldest: 15_900 } as const;
-/** Silent for so long at a shot, a node was late in everybody's eyes. */
-const SURELY_LATE_MS = 45_000;
 /** How long an old leader may not know of its successor's Lease. */
 const TAKEN_OVER_MS = 1_000;
 /** A delete of a replica whose requests are slow may be on its way for so long. */
 const UNTAINTED_LATELY_MS = 45_000;
-/** A pod bound a moment ago may not have been seen yet. */
-const YOUNG_POD_MS = 60_000;
+/** A pod bound a moment ago may not have been seen yet, by who hears in time and by others. */
+const YOUNG_POD_MS = { heard: 3_000, late: 60_000 } as const;
 const PODS = resourceNamed("v1/pods");
 const PROMISES = resourceNamed("holdfast.dev/v1alpha1/havirtualmachines");
 const FENCINGS = resourceNamed("holdfast.dev/v1alpha1/nodefencings");
@@ -55,9 +46,12 @@ export class Checks {
   readonly #world: World;
   readonly #signs: Signs;
   readonly #attempts: AttemptChecks;
+  readonly #shots: ShotChecks;
   readonly #statuses: StatusChecks;
   /** When somebody else last took the taint off a node. */
   readonly #taintStoodAtMs = new Map<string, number>();
+  /** When each pod came to its node. */
+  readonly #boundAtMs = new Map<string, number>();
   #highestEpoch = 0;
   #overlapsSeen = 0;
   #leader: { holder: string; sinceMs: number } | undefined;
@@ -73,6 +67,11 @@ export class Checks {
     const report = (check: string, message: string) => this.#report(check, message);
     this.#signs = new Signs(world);
     this.#attempts = new AttemptChecks(world, this.#signs, report);
+    this.#shots = new ShotChecks(world, {
+      signs: this.#signs,
+      attemptBeganMs: (node) => this.#attempts.beganMs(node),
+      report,
+    });
     this.#statuses = new StatusChecks(world, report);
     this.paths = new PathChecks(world, report);
     world.server.store.onEveryChange((change) => this.#changed(change));
@@ -90,39 +89,10 @@ export class Checks {
   }
 
   /** A request to cut a node's power leaves a replica, or one to somebody else to fence it. */
-  shot(replica: string, name: string): void {
-    const { time, fleet, plan } = this.#world;
-    const nowMs = time.nowMs;
+  shot(life: string, name: string): void {
     this.counts.shots += 1;
-    const node = fleet.node(name);
-    // Silence counts only while the API server could hear: an outage of its own says nothing of the node.
-    const seen = this.#signs
-      .renewals(name)
-      .filter(
-        (renewal) =>
-          nowMs - renewal.atMs >= RENEWAL_SEEN_MS.youngest &&
-          this.#signs.hearableSinceMs(renewal) <= RENEWAL_SEEN_MS.oldest,
-      );
-    if (seen.length > 0 && node.state === "running" && !this.#isAskedFor(name))
-      this.#report(
-        "do no harm",
-        `${replica} shoots ${name}, whose Lease was renewed ${seen.map(({ atMs }) => Math.round(nowMs - atMs)).join(", ")} ms ago, the API server's outages included`,
-      );
-    const leader = this.#leader;
-    if (leader !== undefined && leader.holder !== replica && nowMs - leader.sinceMs > TAKEN_OVER_MS)
-      this.#report(
-        "no stale leader",
-        `${replica} shoots ${name}, while ${leader.holder} has led for ${Math.round(nowMs - leader.sinceMs)} ms`,
-      );
-    this.#judgeRecord(replica, name);
-    const policy = { ...DEFAULT_POLICY, ...plan.policy };
-    const late = plan.nodes.filter((other) => this.#isSurelyLate(other.name)).map((other) => other.name);
-    const limit = stormLimit(policy.stormMaxLost, plan.nodes.length);
-    if (late.length > limit && late.includes(name))
-      this.#report(
-        "storm hold",
-        `${replica} shoots ${name}, while ${late.join(", ")} are silent, limit ${limit}`,
-      );
+    this.#judgeLeader(life, `shoots ${name}`);
+    this.#shots.shot(life, name);
   }
 
   /** A write (the election's not counted) leaves a replica. */
@@ -134,12 +104,17 @@ export class Checks {
     if (node !== undefined) this.shot(life, node);
     if (method === "DELETE" && objectIn(body, "preconditions")["uid"] === undefined)
       this.#report("only the one meant", `${life} sends ${line} without a UID`);
+    this.#judgeLeader(life, `sends ${line}`);
+  }
+
+  /** Nothing is done by one whose successor has led for a while. */
+  #judgeLeader(life: string, does: string): void {
     const leader = this.#leader;
     const { nowMs } = this.#world.time;
     if (leader !== undefined && leader.holder !== life && nowMs - leader.sinceMs > TAKEN_OVER_MS)
       this.#report(
         "no stale leader",
-        `${life} sends ${line}, while ${leader.holder} has led for ${Math.round(nowMs - leader.sinceMs)} ms`,
+        `${life} ${does}, while ${leader.holder} has led for ${Math.round(nowMs - leader.sinceMs)} ms`,
       );
   }
 
@@ -148,18 +123,6 @@ export class Checks {
       "no bugs",
       `${replica}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
     );
-  }
-
-  /** What is about to be done is on record. */
-  #judgeRecord(replica: string, name: string): void {
-    const isOnRecord = this.#world.server.store.list(FENCINGS).some((fencing) => {
-      const attempts = listIn(objectIn(fencing, "status"), "attempts") as readonly {
-        readonly outcome?: string;
-      }[];
-      return objectIn(fencing, "spec")["nodeName"] === name && attempts.at(-1)?.outcome === "Started";
-    });
-    if (!isOnRecord)
-      this.#report("written down first", `${replica} shoots ${name}, and no ledger tells of it`);
   }
 
   #report(check: string, message: string): void {
@@ -214,9 +177,12 @@ export class Checks {
     return Math.max(0, ...epochs);
   }
 
-  #podChanged({ type, object, by }: Change): void {
-    if (type !== "DELETED") return;
+  #podChanged({ type, object, before, by }: Change): void {
     const { uid } = object.metadata;
+    const isBound = (pod: unknown) => objectIn(pod, "spec")["nodeName"] !== undefined;
+    if (isBound(object) && !isBound(before)) this.#boundAtMs.set(uid, this.#world.time.nowMs);
+    if (type !== "DELETED") return;
+    this.#boundAtMs.delete(uid);
     if (by.startsWith(HOLDFAST_USER)) {
       this.counts.failovers += 1;
       const node = textOf(objectIn(object, "spec")["nodeName"]);
@@ -251,14 +217,6 @@ export class Checks {
 
   #isKnown(name: string): boolean {
     return this.#world.server.store.get(resourceNamed("v1/nodes"), undefined, name) !== undefined;
-  }
-
-  #isAskedFor(name: string): boolean {
-    return this.#world.server.store.list(FENCINGS).some((fencing) => {
-      const { nodeName, reason } = objectIn(fencing, "spec");
-      const { phase } = objectIn(fencing, "status") as LedgerStatus;
-      return nodeName === name && reason === "Requested" && phase !== "Returned" && phase !== "Aborted";
-    });
   }
 
   /** The value of the node's out-of-service taint: ours is `holdfast`. */
@@ -308,7 +266,7 @@ export class Checks {
     const status = object["status"] as LedgerStatus;
     const old = objectIn(before, "status") as LedgerStatus;
     if (status.phase === "Released" && old.phase !== "Released")
-      this.#judgeReleased(textOf(objectIn(object, "spec")["nodeName"]));
+      this.#judgeReleased(textOf(objectIn(object, "spec")["nodeName"]), change.by);
     if (status.proof === undefined || old.proof !== undefined) return;
     this.counts.proofs += 1;
     const { nodeName, bootID } = objectIn(object, "spec");
@@ -321,8 +279,9 @@ export class Checks {
   }
 
   /** "Released" means that no pod is left there of a VM that somebody protects. */
-  #judgeReleased(node: string): void {
+  #judgeReleased(node: string, by: string): void {
     const { server, time } = this.#world;
+    const youngMs = hearsInTime(this.#world, by) ? YOUNG_POD_MS.heard : YOUNG_POD_MS.late;
     // As it stands now: promises are made and withdrawn meanwhile.
     const promised = new Set(
       server.store.list(PROMISES).map((promise) => textOf(objectIn(promise, "spec")["virtualMachineName"])),
@@ -331,12 +290,12 @@ export class Checks {
       const labels = objectIn(pod.metadata, "labels");
       const phase = objectIn(pod, "status")["phase"];
       const isOver = phase === "Succeeded" || phase === "Failed";
-      const ageMs = BEGAN_WALL_MS + time.nowMs - Date.parse(pod.metadata.creationTimestamp);
+      const ageMs = time.nowMs - (this.#boundAtMs.get(pod.metadata.uid) ?? time.nowMs);
       if (
         objectIn(pod, "spec")["nodeName"] !== node ||
         labels["kubevirt.io"] !== "virt-launcher" ||
         isOver ||
-        ageMs < YOUNG_POD_MS
+        ageMs < youngMs
       )
         continue;
       if (promised.has(textOf(labels["vm.kubevirt.io/name"])))
@@ -345,30 +304,6 @@ export class Checks {
           `the ledger of ${node} says Released, and ${pod.metadata.name} is still there`,
         );
     }
-  }
-
-  /** An open ledger holds a proof of the node. */
-  #isProven(name: string): boolean {
-    return this.#world.server.store.list(FENCINGS).some((fencing) => {
-      const { phase, proof } = objectIn(fencing, "status") as LedgerStatus;
-      const isOpen = phase !== "Returned" && phase !== "Aborted";
-      return objectIn(fencing, "spec")["nodeName"] === name && proof !== undefined && isOpen;
-    });
-  }
-
-  /** Silent for long, unproven, and with VMs that count. */
-  #isSurelyLate(name: string): boolean {
-    const { time, server } = this.#world;
-    const lastMs = this.#signs.renewals(name).at(-1)?.atMs;
-    if (lastMs === undefined || time.nowMs - lastMs < SURELY_LATE_MS) return false;
-    if (this.#isProven(name)) return false;
-    return server.store
-      .list(PODS)
-      .some(
-        (pod) =>
-          objectIn(pod, "spec")["nodeName"] === name &&
-          objectIn(pod.metadata, "labels")["kubevirt.io"] === "virt-launcher",
-      );
   }
 }
 

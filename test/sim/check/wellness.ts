@@ -9,33 +9,37 @@ import { leaderOf } from "../world/acts.ts";
 
 const NODES = resourceNamed("v1/nodes");
 const VMS = resourceNamed("kubevirt.io/v1/virtualmachines");
+const PODS = resourceNamed("v1/pods");
 const VMIS = resourceNamed("kubevirt.io/v1/virtualmachineinstances");
 const FENCINGS = resourceNamed("holdfast.dev/v1alpha1/nodefencings");
 const PROMISES = resourceNamed("holdfast.dev/v1alpha1/havirtualmachines");
 
-/** What is still amiss, one sentence each; empty when all is well. */
-export function complaints(world: World): readonly string[] {
+const NONE: ReadonlySet<string> = new Set();
+
+/** What is still amiss, one sentence each; empty when all is well. `broken`: nodes without which all is to be well. */
+export function complaints(world: World, broken: ReadonlySet<string> = NONE): readonly string[] {
   return [
     ...leaderComplaints(world),
-    ...nodeComplaints(world),
-    ...vmComplaints(world),
-    ...ledgerComplaints(world),
-    ...promiseComplaints(world),
+    ...nodeComplaints(world, broken),
+    ...vmComplaints(world, broken),
+    ...ledgerComplaints(world, broken),
+    ...promiseComplaints(world, broken),
   ];
 }
 
 /** VMs that run where nobody looks yet: enough to begin a history. */
 export function guestComplaints(world: World): readonly string[] {
-  return [...leaderComplaints(world), ...vmComplaints(world), ...promiseComplaints(world)];
+  return [...leaderComplaints(world), ...vmComplaints(world, NONE), ...promiseComplaints(world, NONE)];
 }
 
 function leaderComplaints(world: World): string[] {
   return leaderOf(world) === undefined ? ["nobody leads"] : [];
 }
 
-function nodeComplaints(world: World): string[] {
+function nodeComplaints(world: World, broken: ReadonlySet<string>): string[] {
   return world.server.store.list(NODES).flatMap((node) => {
     const { name } = node.metadata;
+    if (broken.has(name)) return [];
     const conditions = listIn(objectIn(node, "status"), "conditions") as readonly {
       type?: string;
       status?: string;
@@ -53,9 +57,10 @@ function nodeComplaints(world: World): string[] {
   });
 }
 
-function vmComplaints(world: World): string[] {
+function vmComplaints(world: World, broken: ReadonlySet<string>): string[] {
   return world.server.store.list(VMS).flatMap((vm) => {
     const key = keyOf(vm);
+    if (isLeftBehind(world, vm, broken)) return [];
     const running = world.oracle.running(key);
     if (vm.metadata["deletionTimestamp"] !== undefined) return [`${key} is still being deleted`];
     if (objectIn(vm, "spec")["runStrategy"] !== "Always") return [];
@@ -71,8 +76,26 @@ function vmComplaints(world: World): string[] {
   });
 }
 
-function ledgerComplaints(world: World): string[] {
+/** Nobody has promised to restart it, and it was on a node that is broken, or on its way up there. */
+function isLeftBehind(world: World, { metadata }: StoredObject, broken: ReadonlySet<string>): boolean {
+  if (broken.size === 0) return false;
+  const namespace = textOf(metadata["namespace"]);
+  const isPromised = world.server.store
+    .list(PROMISES, namespace)
+    .some((promise) => objectIn(promise, "spec")["virtualMachineName"] === metadata.name);
+  const hasPodThere = world.server.store
+    .list(PODS, namespace)
+    .some(
+      (pod) =>
+        broken.has(textOf(objectIn(pod, "spec")["nodeName"])) &&
+        objectIn(pod.metadata, "labels")["vm.kubevirt.io/name"] === metadata.name,
+    );
+  return !isPromised && hasPodThere;
+}
+
+function ledgerComplaints(world: World, broken: ReadonlySet<string>): string[] {
   return world.server.store.list(FENCINGS).flatMap((fencing) => {
+    if (broken.has(textOf(objectIn(fencing, "spec")["nodeName"]))) return [];
     const { phase, message } = objectIn(fencing, "status");
     return phase === "Returned" || phase === "Aborted"
       ? []
@@ -80,34 +103,28 @@ function ledgerComplaints(world: World): string[] {
   });
 }
 
-function promiseComplaints(world: World): string[] {
+function promiseComplaints(world: World, broken: ReadonlySet<string>): string[] {
   return world.server.store.list(PROMISES).flatMap((promise) => {
     const key = keyOf(promise);
-    const vm = world.server.store.get(
-      VMS,
-      textOf(promise.metadata["namespace"]),
-      promise.metadata.name,
-    )?.object;
-    if (vm === undefined || objectIn(vm, "spec")["runStrategy"] !== "Always") return [];
+    const namespace = textOf(promise.metadata["namespace"]);
+    const { name } = promise.metadata;
+    const vm = world.server.store.get(VMS, namespace, name)?.object;
+    const vmi = world.server.store.get(VMIS, namespace, name)?.object;
     const status = objectIn(promise, "status");
-    const vmi = world.server.store.get(
-      VMIS,
-      textOf(promise.metadata["namespace"]),
-      promise.metadata.name,
-    )?.object;
-    const node = objectIn(vmi, "status")["nodeName"];
-    const conditions = listIn(status, "conditions") as readonly {
-      type?: string;
-      status?: string;
-      reason?: string;
-    }[];
+    const conditions = listIn(status, "conditions") as readonly { type?: string; status?: string }[];
     const available = conditions.find(({ type }) => type === "Available")?.status;
+    const node = objectIn(vmi, "status")["nodeName"];
+    const isAway = broken.has(textOf(node));
+    const isMeantToRun = vm !== undefined && objectIn(vm, "spec")["runStrategy"] === "Always";
     return [
-      ...(status["node"] === node
+      ...(status["node"] === node || isAway
         ? []
         : [`the status of ${key} names ${textOf(status["node"])}, it runs on ${textOf(node)}`]),
-      ...(available === "True" ? [] : [`the status of ${key} says Available ${available}`]),
-      ...(isObject(status["failover"])
+      ...(isMeantToRun && available !== "True" ? [`the status of ${key} says Available ${available}`] : []),
+      ...(vmi === undefined && available === "True"
+        ? [`the status of ${key} says Available, and there is no instance`]
+        : []),
+      ...(isMeantToRun && isObject(status["failover"])
         ? [`the status of ${key} tells of a failover: ${JSON.stringify(status["failover"])}`]
         : []),
     ];

@@ -188,7 +188,7 @@ function drawReplicaAct(chance: Chance, cast: Cast): Act {
   return chance.pick<() => Act>([
     () => ({ kind: "cutReplica", replica, way: chance.pick(["both", "out", "back"] as const) }),
     () => ({
-      kind: chance.pick(["cutReplicaFromBmcs", "freeze", "freeze", "breakWatches"] as const),
+      kind: chance.pick(["cutReplicaFromBmcs", "freeze", "freeze", "breakWatches", "repeatWatches"] as const),
       replica,
     }),
     () => ({ kind: chance.pick(["slowReplica", "staleWatches"] as const), replica, delayMs }),

@@ -4,6 +4,7 @@ import type { DecisionPolicy, ReadinessPace } from "../../../src/model/decision-
 import { Chance } from "../world/random.ts";
 import type { LevelMethod, LevelPlan, NodePlan, ReplicaPlan, WorldPlan } from "../world/world-plan.ts";
 import { drawEvents } from "./draw-events.ts";
+import { drawTheme } from "./draw-themes.ts";
 import { drawVMs } from "./draw-vms.ts";
 
 const OUTLETS = 2;
@@ -23,7 +24,10 @@ export function drawn(seed: number): WorldPlan {
     policy: drawPolicy(chance.stream("policy")),
     ...drawNeighbours(chance.stream("neighbours")),
   };
-  const { events, lastsMs } = drawEvents(chance.stream("events"), cast);
+  const { events: others, lastsMs } = drawEvents(chance.stream("events"), cast);
+  const events = [...others, ...drawTheme(chance.stream("theme"), cast)].sort(
+    (one, other) => one.atMs - other.atMs,
+  );
   const lastMs = Math.max(0, ...events.map(({ atMs, forMs = 0 }) => Math.min(atMs + forMs, lastsMs)));
   return { ...cast, events, healAtMs: lastMs + chance.stream("healing").between(1_000, 12_000) };
 }

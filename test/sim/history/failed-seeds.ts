@@ -16,6 +16,9 @@ import plan3100002040 from "./failed-plans/3100002040.json" with { type: "json" 
 import plan1700000955 from "./failed-plans/1700000955.json" with { type: "json" };
 import plan1700001491 from "./failed-plans/1700001491.json" with { type: "json" };
 import plan1700002032 from "./failed-plans/1700002032.json" with { type: "json" };
+import plan619 from "./failed-plans/619.json" with { type: "json" };
+import plan6000001226 from "./failed-plans/6000001226.json" with { type: "json" };
+import plan6100000643 from "./failed-plans/6100000643.json" with { type: "json" };
 
 export interface FailedSeed {
   readonly seed: number;
@@ -95,6 +98,21 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     seed: 1700002032,
     plan: plan1700002032 as WorldPlan,
     was: "a late node was shot on request among four late ones, none of which was lost yet",
+  },
+  {
+    seed: 619,
+    plan: plan619 as WorldPlan,
+    was: "a second node was shot while the shot at another, heard again a moment ago, was still under way, whatever the limit",
+  },
+  {
+    seed: 6000001226,
+    plan: plan6000001226 as WorldPlan,
+    was: "the storage addresses of a node were refused for ever, since the clock of who recorded them was ahead of who found it lost",
+  },
+  {
+    seed: 6100000643,
+    plan: plan6100000643 as WorldPlan,
+    was: "an isolated node was fenced by a replica that, cut off for a while, had learned of its Lease and of a later heartbeat at once",
   },
 ];
 

@@ -5,6 +5,7 @@ import type { Act, WorldPlan } from "../world/world-plan.ts";
 /** Names, each with what it is. */
 export const FAULTS = {
   "power cut": "a node loses its power",
+  "break-down": "a node goes off and cannot be switched on: VMs must run elsewhere before it is repaired",
   hang: "a node hangs: guests stand still and hold their disks",
   reboot: "a node is reset, also by somebody else in the middle of its fencing",
   "kubelet dies": "containers and virt-handler go on without it",
@@ -57,6 +58,7 @@ export const FAULTS = {
   "connections break": "all of a replica's at once",
   "watches stale": "all watches of a replica lag",
   "watches out of order": "one kind lags behind all others",
+  "watches repeat themselves": "half of what they tell is told twice",
   "crash before a write": "at any of the next writes",
   "crash after a write": "whose answer is never read",
   "clock skew": "wall clocks up to an hour off, at their own rate",
@@ -148,6 +150,7 @@ function isIdle(act: Act, { topology, healthCheckAfterMs }: WorldPlan): boolean 
 
 const NODE_FAILURES: ReadonlySet<Act["kind"]> = new Set([
   "powerCut",
+  "breakDown",
   "hang",
   "cutNodeApi",
   "reboot",
@@ -193,6 +196,7 @@ export function faultOf(act: Act): Fault {
 
 const PLAIN = {
   powerCut: "power cut",
+  breakDown: "break-down",
   hang: "hang",
   reboot: "reboot",
   foreignReboot: "reboot",
@@ -205,6 +209,7 @@ const PLAIN = {
   freeze: "replica frozen",
   slowReplica: "replica slow",
   breakWatches: "connections break",
+  repeatWatches: "watches repeat themselves",
   wallClockJump: "clock jump",
   deleteLeaderLease: "leader's Lease deleted",
   createVM: "VM created",

@@ -6,6 +6,8 @@ export function actText(act: Act): string {
   switch (act.kind) {
     case "powerCut":
       return `${act.node} loses its power`;
+    case "breakDown":
+      return `${act.node} breaks down and cannot be switched on`;
     case "hang":
       return `${act.node} hangs: guests stand still and hold their disks`;
     case "cutNodeApi":
@@ -74,6 +76,7 @@ export function actText(act: Act): string {
 /** What ends now. */
 export function undoneText(act: Act): string {
   if (act.kind === "powerCut") return `${act.node} gets its power back`;
+  if (act.kind === "breakDown") return `${act.node} is repaired and switched on`;
   if (act.kind === "cordon" || act.kind === "drain") return `somebody uncordons ${act.node}`;
   if (act.kind === "pauseVM") return `somebody resumes ${act.vm}`;
   if (act.kind === "stopVM") return `somebody starts ${act.vm}`;
@@ -128,6 +131,8 @@ function replicaText(act: Extract<Act, { readonly replica: string }>): string {
       return `${replica} stands still`;
     case "breakWatches":
       return `the connections of ${replica} break`;
+    case "repeatWatches":
+      return `watches of ${replica} tell many things twice`;
     case "slowReplica":
       return `requests of ${replica} take up to ${act.delayMs / 1_000} s`;
     case "staleWatches":

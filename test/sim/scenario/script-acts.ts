@@ -22,6 +22,7 @@ const DEFAULT_DISARM_MS = 3_600_000;
 /** Acts on nodes that need nothing but names. */
 const NODE_ACTS = [
   "powerCut",
+  "breakDown",
   "hang",
   "killKubelet",
   "killVirtHandler",
@@ -35,7 +36,7 @@ const NODE_ACTS = [
   "deleteLedger",
 ] as const;
 /** Acts on replicas that need nothing but a name; `leader` is whoever leads then. */
-const REPLICA_ACTS = ["cutReplicaFromBmcs", "freeze", "breakWatches"] as const;
+const REPLICA_ACTS = ["cutReplicaFromBmcs", "freeze", "breakWatches", "repeatWatches"] as const;
 const VM_ACTS = [
   "deleteVM",
   "migrateVM",

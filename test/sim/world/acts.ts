@@ -27,6 +27,7 @@ const LEASES = resourceNamed("coordination.k8s.io/v1/leases");
 export function perform(world: World, act: Act): Undo {
   switch (act.kind) {
     case "powerCut":
+    case "breakDown":
     case "hang":
     case "cutNodeApi":
     case "killKubelet":
@@ -72,6 +73,7 @@ export function perform(world: World, act: Act): Undo {
     case "cutReplicaFromBmcs":
     case "freeze":
     case "breakWatches":
+    case "repeatWatches":
     case "slowReplica":
     case "staleWatches":
     case "crash":
@@ -116,6 +118,7 @@ type NodeAct = Extract<
   {
     readonly kind:
       | "powerCut"
+      | "breakDown"
       | "hang"
       | "cutNodeApi"
       | "killKubelet"
@@ -138,6 +141,13 @@ function failNode(world: World, act: NodeAct): Undo {
       void node.power.off();
       for (const replica of guests) replica.crash();
       return powerOn;
+    case "breakDown":
+      void world.machines.get(act.node)?.breakDown();
+      for (const replica of guests) replica.crash();
+      return () => {
+        world.machines.get(act.node)?.repair();
+        powerOn();
+      };
     case "reboot":
     case "foreignReboot":
       void node.power.off();
@@ -202,6 +212,11 @@ function failReplica(world: World, act: ReplicaAct): Undo {
     case "breakWatches":
       replica.breakConnections();
       return NOTHING;
+    case "repeatWatches":
+      replica.repeatsWatches = true;
+      return () => {
+        replica.repeatsWatches = false;
+      };
     case "slowReplica":
       replica.extraDelayMs = act.delayMs;
       return () => {

@@ -4,6 +4,7 @@ import type { PowerSwitch } from "../../../lab/bmc/power-switch.ts";
 export class MachinePower {
   readonly #machine: PowerSwitch;
   readonly #isOutletOn: boolean[];
+  #isBroken = false;
   readonly bmc: PowerSwitch;
   readonly outlets: readonly PowerSwitch[];
 
@@ -14,7 +15,7 @@ export class MachinePower {
     this.bmc = {
       read: () => machine.read(),
       off: () => machine.off(),
-      on: async () => (this.isFed ? machine.on() : undefined),
+      on: async () => (this.isFed ? this.#start() : undefined),
     };
     this.outlets = this.#isOutletOn.map((_, at) => ({
       read: () => (this.#isOutletOn[at] === true ? "On" : "Off"),
@@ -28,16 +29,31 @@ export class MachinePower {
     return this.#isOutletOn.length === 0 || this.#isOutletOn.includes(true);
   }
 
-  /** A person sees to it that the machine has power and runs. */
+  /** Something in it has burnt: it goes off, and whatever it is told it does not start. */
+  async breakDown(): Promise<void> {
+    this.#isBroken = true;
+    await this.#machine.off();
+  }
+
+  /** It has got a new part; somebody still has to switch it on. */
+  repair(): void {
+    this.#isBroken = false;
+  }
+
+  /** A person sees to it that the machine has power and runs, if it can. */
   async switchOn(): Promise<void> {
     this.#isOutletOn.fill(true);
-    await this.#machine.on();
+    await this.#start();
+  }
+
+  async #start(): Promise<void> {
+    if (!this.#isBroken) await this.#machine.on();
   }
 
   async #switchOutlet(at: number, on: boolean): Promise<void> {
     this.#isOutletOn[at] = on;
     // Servers are set to start with their power.
-    if (on) await this.#machine.on();
+    if (on) await this.#start();
     else if (!this.isFed) await this.#machine.off();
   }
 }

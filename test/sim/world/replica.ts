@@ -42,6 +42,8 @@ export interface ReplicaOptions {
 
 const DEFAULT_POLICY = defaultPolicy();
 const DELAY_MS = { from: 0.3, to: 12 } as const;
+/** Of what watches tell, while they repeat themselves. */
+const TOLD_TWICE = 0.5;
 
 /** The user all replicas are; the name after it tells them apart in the audit. */
 export const HOLDFAST_USER = "system:serviceaccount:holdfast-system:holdfast";
@@ -56,6 +58,8 @@ export class Replica {
   /** Only watches of this kind lag; undefined: all do. */
   laggingPlural: string | undefined;
   bmcCut = false;
+  /** Watches tell things twice. */
+  repeatsWatches = false;
   /** Writes (the election's not counted) until it crashes; undefined: it does not. */
   crashAfterWrites:
     | { left: number; readonly when: "before" | "after"; readonly restart: () => void }
@@ -183,6 +187,8 @@ export class Replica {
   }
 
   #mortal(connection: SimConnection, gate: ProcessGate, life: string): ApiTransport {
+    const repeating = this.#options.chance.stream(`${life} repeats`);
+    const isRepeated = () => this.repeatsWatches && repeating.chance(TOLD_TWICE);
     const guarded = async <R>(ask: () => Promise<R>): Promise<R> => {
       if (gate.ended) return never();
       const answer = await ask();
@@ -208,7 +214,7 @@ export class Replica {
       },
       stream: async (request) => {
         const opened = await guarded(() => connection.stream(request));
-        return opened.ok ? { ...opened, value: mortalStream(opened.value, gate) } : opened;
+        return opened.ok ? { ...opened, value: mortalStream(opened.value, gate, isRepeated) } : opened;
       },
       redial: () => (gate.ended ? undefined : connection.redial()),
       close: () => connection.close(),
@@ -228,11 +234,12 @@ export class Replica {
   }
 }
 
-function mortalStream(stream: ApiStream, gate: ProcessGate): ApiStream {
+function mortalStream(stream: ApiStream, gate: ProcessGate, isRepeated: () => boolean): ApiStream {
   async function* lines(): AsyncGenerator {
     for await (const line of stream.lines) {
       if (gate.closed) await gate.open();
       yield line;
+      if (isRepeated()) yield line;
     }
     if (gate.closed) await gate.open();
   }

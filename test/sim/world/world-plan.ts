@@ -82,6 +82,8 @@ export type Act =
       readonly kind: "powerCut" | "hang" | "killKubelet" | "killVirtHandler";
       readonly node: string;
     }
+  /** Off, and not to be switched on again until it is repaired: which is after all else was mended and found well. */
+  | { readonly kind: "breakDown"; readonly node: string }
   /** `out`: what the node sends does not arrive; `back`: answers and watch events do not; both unless said. */
   | { readonly kind: "cutNodeApi"; readonly node: string; readonly way?: "both" | "out" | "back" }
   | { readonly kind: "cutPlane"; readonly plane: PlaneName; readonly nodes: readonly string[] }
@@ -105,6 +107,8 @@ export type Act =
   | { readonly kind: "pauseHealthCheck" }
   | { readonly kind: "cutReplica"; readonly replica: string; readonly way: "both" | "out" | "back" }
   | { readonly kind: "cutReplicaFromBmcs" | "freeze" | "breakWatches"; readonly replica: string }
+  /** Watches tell many things twice. */
+  | { readonly kind: "repeatWatches"; readonly replica: string }
   | { readonly kind: "slowReplica"; readonly replica: string; readonly delayMs: number }
   /** `plural`: of one kind alone, so that what happened later of others is heard first; of all unless said. */
   | {
