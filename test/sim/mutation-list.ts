@@ -104,12 +104,21 @@ export const MUTATIONS: readonly Mutation[] = [
     "const started = await writeLedger(context, before, startAttempt(before.status, start));",
     "const started = { ok: true as const, value: { ...before, status: startAttempt(before.status, start) } };",
   ),
-  mutation(
-    "no limit on fencings at once",
-    "src/decide/shots.ts",
-    "if (busy < limit) return undefined;",
-    "if (busy < 99) return undefined;",
-  ),
+  {
+    name: "no limit on fencings at once",
+    edits: [
+      {
+        file: "src/decide/shots.ts",
+        find: "if (busy < limit) return undefined;",
+        replace: "if (busy < 99) return undefined;",
+      },
+      {
+        file: "src/decide/fencing.ts",
+        find: "if (underWay >= limit) {",
+        replace: "if (underWay >= 99) {",
+      },
+    ],
+  },
   mutation(
     "a taint of ours is never lifted",
     "src/act/taint.ts",
@@ -125,9 +134,9 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation("the watch forgets deletions", "src/observe/watch-session.ts", "store.delete(event.raw);", ""),
   mutation(
     "a step that fails once is never tried again",
-    "src/run/term.ts",
-    "const notBeforeMs = this.#pacing.notBeforeMs(identity);",
-    "const notBeforeMs = this.#pacing.notBeforeMs(identity) === undefined ? undefined : Number.MAX_SAFE_INTEGER;",
+    "src/run/step-pacing.ts",
+    "return Math.min(\n        MAX_RETRY_MS,",
+    "return Math.max(\n        1e9,",
   ),
   mutation(
     "410 is taken for a broken connection",
