@@ -77,6 +77,8 @@ export class OutgoingMigration {
   #switchOver(sinceMs: number): void {
     const target = this.#target;
     if (this.done || !target) return;
+    // It may have gone while the source stood still, which has not had the time to notice.
+    if (target.domain !== "incoming" || !target.alive) return this.targetLost();
     const { delays, life, peers } = this.#source.place;
     if (target.place.life.frozen || !peers.reaches(target.place.execution.node)) {
       if (labTime.nowMs() - sinceMs > delays.migrationProgressTimeoutMs) {

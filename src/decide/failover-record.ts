@@ -11,6 +11,8 @@ import { isInCharge, type Subject } from "./subject.ts";
 import { timestamp, wallMsOf } from "./text.ts";
 import { protectionOf } from "./turn.ts";
 
+/** A VM that KubeVirt calls stopped so long after its instance has gone was not about to be started again. */
+const STOPPED_SETTLES_MS = 30_000;
 /** Within this time of a node's return its kubelet and virt-handler have ended all instances of the life before. */
 const NEXT_LIFE_SETTLES_MS = 60_000;
 
@@ -128,6 +130,7 @@ function howItEnded(subject: Subject, record: FailoverRecord): Ending | undefine
   if (vm === undefined || vm.runStrategy === "Halted") return { restarted: false, vmi: undefined };
   // It ended by itself, and KubeVirt does not start it again for that.
   if (vmi?.phase === "Succeeded" && vm.runStrategy !== "Always") return { restarted: false, vmi: undefined };
+  if (vmi === undefined && wasStoppedMeanwhile(subject, vm)) return { restarted: false, vmi: undefined };
   if (vmi === undefined || vmi.phase !== "Running" || vmi.nodeName === undefined || !vmi.ready)
     return undefined;
   const verdict = turn.verdicts.get(vmi.nodeName)?.kind;
@@ -138,6 +141,19 @@ function howItEnded(subject: Subject, record: FailoverRecord): Ending | undefine
   return verdict === "healthy" && survived(subject, record, vmi.nodeName)
     ? { restarted: false, vmi }
     : undefined;
+}
+
+/**
+ * Whether its instance was deleted by somebody before it failed: KubeVirt leaves a RerunOnFailure VM stopped then. What it
+ * says so soon after the instance has gone may be older than its own wish to start the VM again.
+ */
+function wasStoppedMeanwhile({ turn, protection }: Subject, vm: VMFact): boolean {
+  if (vm.runStrategy !== "RerunOnFailure" || vm.printableStatus !== "Stopped") return false;
+  const gone = turn.snapshot.index.podsGone.get(protection.vmKey);
+  const settledAtMs = (gone?.at.monotonicMs ?? Number.NEGATIVE_INFINITY) + STOPPED_SETTLES_MS;
+  if (turn.now.monotonicMs >= settledAtMs) return true;
+  turn.plan.lookAgain(settledAtMs);
+  return false;
 }
 
 /**

@@ -7,7 +7,7 @@ import type { NodeVerdict } from "../model/node-verdict.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import type { PlanDraft } from "./turn.ts";
 
-/** A node without VMs that has been silent for this long says nothing of what is happening now. */
+/** A node that has been silent for this long, by itself or without VMs, says nothing of what is happening now. */
 const LONG_SILENT_MS = 600_000;
 /** A node that we powered off, and that has not come back, counts as lost for this long. */
 const SHOT_COUNTS_MS = 300_000;
@@ -46,8 +46,8 @@ export interface Storm {
  * what we powered off ourselves counts on for a while: else a whole rack that only lost its network would be shot node by
  * node, no more than one of them lost at any moment.
  *
- * Nodes that were off by themselves do not count, nor do those out of use: else one node away for repair, or broken and
- * forgotten, would hold up the failover of the next for days.
+ * Nodes that were off by themselves do not count, nor do those out of use, nor those that were lost long ago and alone:
+ * else one node away for repair, or one whose BMC died with it, would hold up the failover of the next for days.
  */
 export function judgeStorm(judged: Judged): Storm {
   const silent: NodeFact[] = [];
@@ -82,6 +82,7 @@ function whereAbouts({ snapshot, policy, verdicts }: Judged, silent: readonly No
 
 function count(judged: Judged, silent: NodeFact[]) {
   const counts = { lost: 0, late: 0, shot: 0, proven: 0 };
+  const longLost = lostLongAgo(judged);
   for (const [node, { kind }] of judged.verdicts) {
     const fencing = judged.openFencings.get(node);
     if (fencing?.status.proof !== undefined) {
@@ -93,12 +94,44 @@ function count(judged: Judged, silent: NodeFact[]) {
         counts.late += 1;
         silent.push(...factOf(judged, node));
       }
-    } else if ((kind === "lost" || kind === "isolated") && !isOutOfUse(judged, node)) {
+    } else if ((kind === "lost" || kind === "isolated") && !longLost.has(node) && !isOutOfUse(judged, node)) {
       counts.lost += 1;
       silent.push(...factOf(judged, node));
     }
   }
   return counts;
+}
+
+/**
+ * Nodes unheard and unproven that fell silent so long ago, no more of them within such a time than one may lose at once,
+ * that they are no part of what happens now. What fell silent together counts together, however long ago.
+ */
+function lostLongAgo({ snapshot, policy, verdicts, openFencings, nowMs, plan }: Judged): ReadonlySet<string> {
+  const silent: { readonly node: string; readonly sinceMs: number }[] = [];
+  for (const [node, { kind }] of verdicts) {
+    const sinceMs = snapshot.leases.get(node)?.renewal.changedAtMs;
+    if ((kind !== "lost" && kind !== "isolated") || sinceMs === undefined) continue;
+    if (openFencings.get(node)?.status.proof === undefined) silent.push({ node, sinceMs });
+  }
+  silent.sort((a, b) => a.sinceMs - b.sinceMs);
+  const limit = stormLimit(policy.stormMaxLost, verdicts.size);
+  const longLost = new Set<string>();
+  for (const [at, { node, sinceMs }] of silent.entries()) {
+    const longSilentAtMs = sinceMs + LONG_SILENT_MS;
+    if (nowMs < longSilentAtMs) plan.lookAgain(longSilentAtMs);
+    else if (!isOneOfMany(silent, at, limit)) longLost.add(node);
+  }
+  return longLost;
+}
+
+/** Whether more than the limit, this one among them, fell silent within a `LONG_SILENT_MS`; oldest first. */
+function isOneOfMany(silent: readonly { readonly sinceMs: number }[], at: number, limit: number): boolean {
+  for (let first = Math.max(0, at - limit); first <= at; first += 1) {
+    const begin = silent[first];
+    const end = silent[first + limit];
+    if (begin !== undefined && end !== undefined && end.sinceMs - begin.sinceMs < LONG_SILENT_MS) return true;
+  }
+  return false;
 }
 
 function factOf({ snapshot }: Judged, name: string): readonly NodeFact[] {

@@ -34,7 +34,7 @@ export interface VMFact {
   readonly runStrategy: RunStrategy;
   readonly labels: Readonly<Record<string, string>>;
   readonly constraints: PlacementConstraints;
-  /** KubeVirt's own summary. Stays `Running` when the node is lost: never trusted for that. */
+  /** KubeVirt's own summary. Stays `Running` when the node is lost: never trusted for that, only where it says `Stopped`. */
   readonly printableStatus: string | undefined;
   readonly deleting: boolean;
 }

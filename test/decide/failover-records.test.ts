@@ -189,6 +189,17 @@ describe("how a failover ends", () => {
     ["its new instance is not ready", { on: "n2", vmi: { ...again, ready: false } }, "goes on"],
     ["its new instance is only scheduled", { on: "n2", vmi: { ...again, phase: "Scheduled" } }, "goes on"],
     ["it has no instance", {}, "goes on"],
+    [
+      "KubeVirt is about to start it",
+      { runStrategy: "RerunOnFailure", printableStatus: "Starting" },
+      "goes on",
+    ],
+    [
+      "its instance was deleted by somebody, for which KubeVirt does not start it",
+      { runStrategy: "RerunOnFailure", printableStatus: "Stopped" },
+      "over",
+    ],
+    ["its instance was deleted, and it comes again", { printableStatus: "Stopped" }, "goes on"],
     ["its old instance still counts as running", { on: "n1" }, "goes on"],
     ["it was halted", { runStrategy: "Halted", on: "n1" }, "over"],
     ["it is being deleted", { deleting: true, on: "n1" }, "goes on"],
@@ -204,6 +215,23 @@ describe("how a failover ends", () => {
     ],
   ])("%s", (_what, words, expected) => {
     expect(outcome(during(words).fenced("n1", { phase: "Released" }))).toBe(expected);
+  });
+
+  it("goes on while its instance has only just gone: what KubeVirt says of it may be older", () => {
+    const world = new LiveWorld(
+      during({ on: "n1", runStrategy: "RerunOnFailure", printableStatus: "Stopped" }),
+    );
+    for (const key of [...world.cluster.pods.keys()]) world.pod(key, undefined);
+    world.vmi("ns/a", undefined);
+    const left = () => {
+      world.settle();
+      return world.cluster.protections.get("ns/a")?.status.failover;
+    };
+    expect(left()).toBeDefined();
+    world.pass(29_000, ["n1"]);
+    expect(left()).toBeDefined();
+    world.pass(1_500, ["n1"]);
+    expect(left()).toBeUndefined();
   });
 
   it("ends without an outage when the VirtualMachine is deleted", () => {

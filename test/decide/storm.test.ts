@@ -103,12 +103,36 @@ describe("a storm", () => {
     expect(shoots(cluster(3).node("n1", words), { percent: 20 })).toBe(expected);
   });
 
-  it.each([
-    ["a cordoned node", { ...LOST, cordoned: true }],
-    ["one that has been silent for ten minutes", { ...LOST, leaseSilentMs: 600_000 }],
-  ])("counts %s while VMs are on it", (_what, words) => {
-    const built = cluster(3).node("n1", words).vm("b", { on: "n1", unprotected: true });
+  it("counts a cordoned node while VMs are on it", () => {
+    const built = cluster(3)
+      .node("n1", { ...LOST, cordoned: true })
+      .vm("b", { on: "n1", unprotected: true });
     expect(shoots(built, { percent: 20 })).toBe(false);
+  });
+
+  it("does not count a node that was lost ten minutes before, its BMC with it, whatever VMs are on it", () => {
+    const lost = { leaseSilentMs: 660_000, heartbeatSilentMs: 700_000 };
+    const built = cluster(3).node("n1", lost).vm("b", { on: "n1" }).fencing("n1");
+    expect(shoots(built, { percent: 20 })).toBe(true);
+    expect(shoots(built.node("n1", { ...lost, leaseSilentMs: 659_000 }), { percent: 20 })).toBe(false);
+  });
+
+  it.each<[string, number, number, boolean]>([
+    ["within ten minutes", 900_000, 1_400_000, false],
+    ["further apart", 900_000, 1_500_000, true],
+  ])("counts nodes that were lost together, however long ago: %s", (_what, one, other, expected) => {
+    const lost = (leaseSilentMs: number) => ({ leaseSilentMs, heartbeatSilentMs: leaseSilentMs + 60_000 });
+    const built = cluster(3).node("n1", lost(one)).node("n2", lost(other));
+    for (const name of ["n1", "n2"]) built.vm(`on-${name}`, { on: name });
+    expect(shoots(built, { percent: 20 })).toBe(expected);
+  });
+
+  it("goes on for a rack whose network is away for hours", () => {
+    const built = new Cluster().topology();
+    for (let i = 0; i < 10; i += 1)
+      built.node(`n${i}`, i < 5 ? { leaseSilentMs: 9_000_000, heartbeatSilentMs: 9_000_000 } : {});
+    for (let i = 0; i < 5; i += 1) built.vm(`vm-${i}`, { on: `n${i}` });
+    expect(shoots(built.fencing("n0"), { percent: 20 })).toBe(false);
   });
 
   it("counts a node without VMs that was cordoned only while we were fencing it", () => {

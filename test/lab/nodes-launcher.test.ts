@@ -174,6 +174,22 @@ describe("a live migration", () => {
     expect(rack.oracle.overlaps).toEqual([]);
   });
 
+  it("does not switch to a target that lost power while the source hung, whatever the source notices first", async () => {
+    const rack = new Rack();
+    const source = await running(rack);
+    const b = rack.powerOn("b");
+    rack.launch(b);
+    const outgoing = migrate(source, "b");
+    source.machine.hang();
+    await tick(60);
+    b.losePower();
+    source.machine.resume();
+    await tick(60);
+    expect(outgoing.metadata).toMatchObject({ failed: true });
+    expect(source.launcher.domain).toBe("running");
+    expect(rack.oracle.running(VM)).toHaveLength(1);
+  });
+
   it("ends the target's launcher when the source loses power, and the guest is down", async () => {
     const rack = new Rack();
     const source = await running(rack);

@@ -18,6 +18,8 @@ const RENEWAL_SEEN_MS = { youngest: 11_000, oldest: 15_900 } as const;
 const WHOLE = { renewals: 3, withinMs: 32_000 } as const;
 /** Silent for so long when an attempt began, a node was late in the eyes of whoever began it: it had heard nobody's silence longer. */
 const SURELY_LATE_MS = 27_000;
+/** Lost longer ago and alone, a node is no part of a storm any more: storm.ts. */
+const LONG_LOST_MS = 590_000;
 const VMIS = resourceNamed("kubevirt.io/v1/virtualmachineinstances");
 const FENCINGS = resourceNamed("holdfast.dev/v1alpha1/nodefencings");
 
@@ -100,7 +102,9 @@ export class ShotChecks {
   /** Silent for long when the attempt began, `agoMs` before now; unproven, and with VMs that count. */
   #isSurelyLate(name: string, agoMs: number): boolean {
     const last = this.#signs.renewals(name).at(-1);
-    if (last === undefined || this.#signs.hearableSinceMs(last) - agoMs < SURELY_LATE_MS) return false;
+    if (last === undefined) return false;
+    const silentMs = this.#signs.hearableSinceMs(last) - agoMs;
+    if (silentMs < SURELY_LATE_MS || silentMs > LONG_LOST_MS) return false;
     const hasVMs = this.#world.server.store
       .list(VMIS)
       .some((vmi) => objectIn(vmi, "status")["nodeName"] === name);

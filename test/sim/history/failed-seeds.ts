@@ -19,6 +19,9 @@ import plan1700002032 from "./failed-plans/1700002032.json" with { type: "json" 
 import plan619 from "./failed-plans/619.json" with { type: "json" };
 import plan6000001226 from "./failed-plans/6000001226.json" with { type: "json" };
 import plan6100000643 from "./failed-plans/6100000643.json" with { type: "json" };
+import plan7000000509 from "./failed-plans/7000000509.json" with { type: "json" };
+import plan7000000904 from "./failed-plans/7000000904.json" with { type: "json" };
+import plan7000005702 from "./failed-plans/7000005702.json" with { type: "json" };
 
 export interface FailedSeed {
   readonly seed: number;
@@ -113,6 +116,21 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     seed: 6100000643,
     plan: plan6100000643 as WorldPlan,
     was: "an isolated node was fenced by a replica that, cut off for a while, had learned of its Lease and of a later heartbeat at once",
+  },
+  {
+    seed: 7000000509,
+    plan: plan7000000509 as WorldPlan,
+    was: "the failover of a VM stood for ever, whose instance somebody had deleted, for which KubeVirt does not start it",
+  },
+  {
+    seed: 7000000904,
+    plan: plan7000000904 as WorldPlan,
+    was: "a simulated source that hung switched its migration, once it went on, to a target that had lost its power meanwhile",
+  },
+  {
+    seed: 7000005702,
+    plan: plan7000005702 as WorldPlan,
+    was: "a broken node, alone and without protected VMs, made a storm of every later loss, and held up even what was asked for",
   },
 ];
 
