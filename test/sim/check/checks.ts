@@ -284,7 +284,11 @@ export class Checks {
     const youngMs = hearsInTime(this.#world, by) ? YOUNG_POD_MS.heard : YOUNG_POD_MS.late;
     // As it stands now: promises are made and withdrawn meanwhile.
     const promised = new Set(
-      server.store.list(PROMISES).map((promise) => textOf(objectIn(promise, "spec")["virtualMachineName"])),
+      server.store
+        .list(PROMISES)
+        .map((promise) => objectIn(promise, "spec"))
+        .filter((spec) => objectIn(spec, "failover")["enabled"] !== false)
+        .map((spec) => textOf(spec["virtualMachineName"])),
     );
     for (const pod of server.store.list(PODS)) {
       const labels = objectIn(pod.metadata, "labels");

@@ -14,6 +14,8 @@ const PROVING: readonly unknown[] = ["PoweredOff", "AlreadyOff", "Remediated", "
 export class StatusChecks {
   readonly #world: World;
   readonly #report: (check: string, message: string) => void;
+  /** As they last were: what they said has happened, whoever deleted them. */
+  readonly #deletedLedgers = new Map<string, StoredObject>();
 
   constructor(world: World, report: (check: string, message: string) => void) {
     this.#world = world;
@@ -21,8 +23,9 @@ export class StatusChecks {
   }
 
   changed({ type, object }: Change): void {
-    if (type === "DELETED" || !isObject(object["status"])) return;
     const { kind, metadata } = object;
+    if (type === "DELETED" && kind === "NodeFencing") this.#deletedLedgers.set(metadata.name, object);
+    if (type === "DELETED" || !isObject(object["status"])) return;
     for (const contradiction of this.#contradictions(kind, object))
       this.#report("statuses agree", `${kind} ${metadata.name}: ${contradiction}`);
   }
@@ -64,7 +67,8 @@ export class StatusChecks {
     );
     return records.flatMap((record) => {
       const name = textOf(record["fencing"]);
-      const ledger = this.#world.server.store.get(FENCINGS, undefined, name)?.object;
+      const ledger =
+        this.#world.server.store.get(FENCINGS, undefined, name)?.object ?? this.#deletedLedgers.get(name);
       // It is named in the turn in which it is opened, and need not be there yet.
       if (ledger === undefined)
         return record["provedAt"] === undefined ? [] : [`proven by ${name}, which does not exist`];

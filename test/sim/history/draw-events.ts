@@ -132,6 +132,7 @@ const BMC_FAULTS: readonly BmcFault[] = [
   "deaf",
   "erringButActing",
   "refusing",
+  "denied",
   "lateOff",
   "unknownState",
   "saysOffOnce",
@@ -254,6 +255,7 @@ function drawPersonsAct(chance: Chance, cast: Cast): Act {
     "cordon",
     "drain",
     "untaint",
+    "deleteLedger",
     "requestFencing",
     "disarm",
     "pauseVM",
@@ -268,6 +270,7 @@ function drawPersonsAct(chance: Chance, cast: Cast): Act {
     case "cordon":
     case "drain":
     case "untaint":
+    case "deleteLedger":
       return { kind, node };
     case "requestFencing":
       return { kind, node, by: "somebody" };

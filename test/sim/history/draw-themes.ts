@@ -78,6 +78,11 @@ function brokenDown(chance: Chance, cast: Cast): readonly ScriptEvent[] {
   const node = chance.pick(cast.nodes).name;
   const atMs = Math.round(chance.between(BEGINS_MS.from, BEGINS_MS.to));
   const broken: ScriptEvent = { atMs, act: { kind: "breakDown", node } };
+  // As a cloud controller does, or a person who does not expect it back.
+  if (chance.chance(0.15)) {
+    const deletedMs = Math.round(atMs + chance.between(1_000, 60_000));
+    return [broken, { atMs: deletedMs, act: { kind: "deleteNode", node } }];
+  }
   if (!chance.chance(0.6)) return [broken];
   const plural = chance.pick(["nodes", "nodefencings", "pods", "virtualmachineinstances"]);
   const trouble = chance.pick<() => Act>([

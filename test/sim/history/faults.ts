@@ -26,6 +26,7 @@ export const FAULTS = {
   "BMC deaf": "agrees and does nothing",
   "BMC erringButActing": "answers with errors, and acts",
   "BMC refusing": "says no",
+  "BMC denied": "refuses our password",
   "BMC lateOff": "agrees, and cuts power 45 s later",
   "BMC unknownState": "does not know the power state",
   "BMC saysOffOnce": "does nothing, and says Off for one reading",
@@ -78,6 +79,8 @@ export const FAULTS = {
   cordon: "and what Holdfast makes of it",
   drain: "kubectl drain: KubeVirt's own evacuation",
   "taints removed": "by an admin, in the middle of a failover",
+  "Node deleted": "of a node that has broken down; it registers itself anew once it is repaired",
+  "ledger deleted": "by an admin, whatever it says",
   "promise edited": "another priority",
   "promise deleted": "in the middle of whatever happens",
   "topology edited": "in the middle of whatever happens",
@@ -166,7 +169,7 @@ export function faultOf(act: Act): Fault {
       return `${act.plane} partition`;
     case "bmc":
       if (act.outlet !== undefined) return "outlet fault";
-      if (act.fault === "saysOff" || act.fault === "denied") break;
+      if (act.fault === "saysOff") break;
       return `BMC ${act.fault}`;
     case "remediator":
       return `remediator ${act.fault}`;
@@ -183,9 +186,7 @@ export function faultOf(act: Act): Fault {
     case "staleWatches":
       return act.plural === undefined ? "watches stale" : "watches out of order";
     case "powerOn":
-    case "deleteNode":
     case "startVM":
-    case "deleteLedger":
     case "storageClient":
       break;
     default:
@@ -226,6 +227,8 @@ const PLAIN = {
   cordon: "cordon",
   drain: "drain",
   untaint: "taints removed",
+  deleteNode: "Node deleted",
+  deleteLedger: "ledger deleted",
   editPromise: "promise edited",
   deletePromise: "promise deleted",
   editTopology: "topology edited",

@@ -171,7 +171,19 @@ export class Replica {
         const { monotonicMs, wallMs } = inner.now();
         return { monotonicMs, wallMs: wallMs + this.wallJumpMs };
       },
-      schedule: (delayMs, wake) => inner.schedule(delayMs, () => gate.run(wake)),
+      // What was due while the process stood still and is called off when it goes on does not happen, as with real timers.
+      schedule: (delayMs, wake) => {
+        let isCalledOff = false;
+        const cancel = inner.schedule(delayMs, () =>
+          gate.run(() => {
+            if (!isCalledOff) wake();
+          }),
+        );
+        return () => {
+          isCalledOff = true;
+          cancel();
+        };
+      },
     };
   }
 
