@@ -105,6 +105,21 @@ export const MUTATIONS: readonly Mutation[] = [
     "const started = { ok: true as const, value: { ...before, status: startAttempt(before.status, start) } };",
   ),
   {
+    name: "fence in spite of a disarm",
+    edits: [
+      {
+        file: "src/decide/disarm.ts",
+        find: "if (disarm === undefined) return false;",
+        replace: "return false;",
+      },
+      {
+        file: "src/act/fence.ts",
+        find: "if (disarm.value !== undefined) return disarm.value;",
+        replace: "",
+      },
+    ],
+  },
+  {
     name: "no limit on fencings at once",
     edits: [
       {

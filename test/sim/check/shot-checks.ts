@@ -1,9 +1,10 @@
-// What must hold when a request to cut a node's power leaves a replica: the node was not heard, it is on record, and no
-// storm goes on. Knows what was heard when; who leads is none of its business.
+// What must hold when a request to cut a node's power leaves a replica: the node was not heard, it is on record, no storm
+// goes on, and nobody has disarmed fencing. Knows what was heard when; who leads is none of its business.
 import { defaultPolicy } from "../../../src/config.ts";
 import { stormLimit } from "../../../src/decide/storm.ts";
 import { listIn, objectIn, textOf } from "../api/json.ts";
 import { resourceNamed } from "../api/resources.ts";
+import { BEGAN_WALL_MS } from "../world/sim-time.ts";
 import type { World } from "../world/world.ts";
 import { hearsInTime } from "./hearing.ts";
 import type { Signs } from "./signs.ts";
@@ -20,6 +21,10 @@ const WHOLE = { renewals: 3, withinMs: 32_000 } as const;
 const SURELY_LATE_MS = 27_000;
 /** Lost longer ago and alone, a node is no part of a storm any more: storm.ts. */
 const LONG_LOST_MS = 590_000;
+/** A disarm counts from when its writer was told of success; a shot follows its last look by less than this. */
+const DISARMED_MS = 3_000;
+const NODES = resourceNamed("v1/nodes");
+const DISARMS = resourceNamed("holdfast.dev/v1alpha1/fencingdisarms");
 const VMIS = resourceNamed("kubevirt.io/v1/virtualmachineinstances");
 const FENCINGS = resourceNamed("holdfast.dev/v1alpha1/nodefencings");
 
@@ -53,6 +58,7 @@ export class ShotChecks {
     this.#judgeSilence(life, node);
     this.#judgeRecord(life, node);
     this.#judgeStorm(life, node);
+    this.#judgeDisarms(life, node);
   }
 
   #judgeSilence(life: string, name: string): void {
@@ -99,6 +105,18 @@ export class ShotChecks {
       );
   }
 
+  #judgeDisarms(life: string, name: string): void {
+    if (!hearsInTime(this.#world, life)) return;
+    const { server, time } = this.#world;
+    for (const disarm of server.store.list(DISARMS)) {
+      const conditions = listIn(objectIn(disarm, "status"), "conditions") as readonly { status?: string }[];
+      const ageMs = BEGAN_WALL_MS + time.nowMs - Date.parse(disarm.metadata.creationTimestamp);
+      // Its end is on record before anybody goes by it.
+      if (conditions[0]?.status === "False" || ageMs < DISARMED_MS) continue;
+      this.#report("disarmed", `${life} shoots ${name}, while ${disarm.metadata.name} disarms fencing`);
+    }
+  }
+
   /** Silent for long when the attempt began, `agoMs` before now; unproven, and with VMs that count. */
   #isSurelyLate(name: string, agoMs: number): boolean {
     const last = this.#signs.renewals(name).at(-1);
@@ -108,7 +126,9 @@ export class ShotChecks {
     const hasVMs = this.#world.server.store
       .list(VMIS)
       .some((vmi) => objectIn(vmi, "status")["nodeName"] === name);
-    return hasVMs && !this.#isProven(name);
+    // Whoever deletes its Node says that it is gone.
+    const isKnown = this.#world.server.store.get(NODES, undefined, name) !== undefined;
+    return isKnown && hasVMs && !this.#isProven(name);
   }
 
   /** An open ledger holds a proof of the node. */
