@@ -221,7 +221,7 @@ describe("how a failover ends", () => {
     const world = new LiveWorld(
       during({ on: "n1", runStrategy: "RerunOnFailure", printableStatus: "Stopped" }),
     );
-    for (const key of [...world.cluster.pods.keys()]) world.pod(key, undefined);
+    for (const key of world.cluster.pods.keys()) world.pod(key, undefined);
     world.vmi("ns/a", undefined);
     const left = () => {
       world.settle();
