@@ -66,7 +66,7 @@ function run(config: Config, log: Log, kubeConfig: Parameters<typeof createHttpT
     userAgent: `holdfast/${BUILD.version}`,
     onRequest: createApiRequestCounter(metrics),
   });
-  const decisions = new DecisionRing(config.decisionRecords);
+  const decisions = new DecisionRing(config.decisionRecords, BUILD.version);
   const operator: Operator = new Operator({
     ...config,
     decisions,

@@ -13,10 +13,20 @@ export const DECISION_FORMAT = "holdfast.dev/decision/v1";
 /** What one turn decided, and on what. Its parts are facts, which never change, so keeping one costs little. */
 export interface DecisionRecord {
   readonly format: typeof DECISION_FORMAT;
+  /** Of the operator that decided; undefined where it did not say. */
+  readonly version?: string | undefined;
   readonly now: Instant;
   readonly policy: DecisionPolicy;
   readonly snapshot: Snapshot;
   readonly plan: Omit<Plan, "conclusions">;
+}
+
+/** What else a decision rested on, and who decided. */
+export interface Circumstances {
+  readonly policy: DecisionPolicy;
+  readonly now: Instant;
+  /** Of the operator. */
+  readonly version?: string | undefined;
 }
 
 /** Annotations of nodes that a decision may read; all others may hold anything. */
@@ -31,11 +41,12 @@ const LEVEL_FIELDS: readonly string[] = ["name", "method", "timeoutMs", "retries
 export function recordDecision(
   snapshot: Snapshot,
   plan: Plan,
-  { policy, now }: { readonly policy: DecisionPolicy; readonly now: Instant },
+  { policy, now, version }: Circumstances,
 ): DecisionRecord {
   const { conclusions: _conclusions, ...told } = plan;
   return {
     format: DECISION_FORMAT,
+    ...(version === undefined ? {} : { version }),
     now,
     policy,
     snapshot: trimmed(snapshot, concerned(snapshot, plan)),
@@ -226,17 +237,9 @@ export function toldPlan({
   return JSON.parse(JSON.stringify({ steps, refusals, verdicts, lookAgainAtMs, notJudged }, tagged));
 }
 
-/** Reads what `writeDecision` wrote. Errors: undefined where it is something else. */
-export function readDecision(text: string): DecisionRecord | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text, untagged);
-  } catch {
-    return undefined;
-  }
-  const read = value as Partial<DecisionRecord> | null;
-  if (read?.format !== DECISION_FORMAT || read.snapshot === undefined) return undefined;
-  return read as DecisionRecord;
+/** What the reviver understands, and nothing else: the JSON of a record as values. Errors: throws where it is no JSON. */
+export function parseRecord(text: string): unknown {
+  return JSON.parse(text, untagged);
 }
 
 function untagged(_key: string, value: unknown): unknown {

@@ -21,9 +21,12 @@ export class DecisionRing {
   #lastSaid = "";
   #id = 0;
 
-  /** `limit` 0 keeps nothing. */
-  constructor(limit: number) {
+  readonly #version: string | undefined;
+
+  /** `limit` 0 keeps nothing. `version`: of the operator, so that a replay knows whether it is the same. */
+  constructor(limit: number, version?: string) {
     this.#limit = limit;
+    this.#version = version;
   }
 
   /** Keeps the decision if it does something new. Call it within the turn: the snapshot's maps are live. */
@@ -42,7 +45,8 @@ export class DecisionRing {
     if (!isNew) return;
     this.#id += 1;
     const headline = headlineOf(deeds, plan);
-    this.#kept.push({ id: this.#id, headline, record: recordDecision(snapshot, plan, circumstances) });
+    const record = recordDecision(snapshot, plan, { ...circumstances, version: this.#version });
+    this.#kept.push({ id: this.#id, headline, record });
     if (this.#kept.length > this.#limit) this.#kept.shift();
   }
 

@@ -1,12 +1,13 @@
 // simulate --replay: a decision that the operator kept, decided once more.
+import packageJson from "../../package.json" with { type: "json" };
 import { describe, expect, it } from "vitest";
 import { decide } from "../../src/decide/decide.ts";
 import { DecisionRing } from "../../src/run/decision-ring.ts";
 import { NOW_MS, NOW_WALL_MS, POLICY, threeNodes } from "../decide/builder.ts";
 import { run } from "./cli-bench.ts";
 
-function recorded(): string {
-  const ring = new DecisionRing(1);
+function recorded(version = packageJson.version): string {
+  const ring = new DecisionRing(1, version);
   const now = { monotonicMs: NOW_MS, wallMs: NOW_WALL_MS };
   const snapshot = threeNodes()
     .node("n2", { leaseSilentMs: 60_000, heartbeatSilentMs: 200_000 })
@@ -25,6 +26,34 @@ describe("simulate --replay", () => {
     expect(code).toBe(0);
   });
 
+  it("says which version recorded it where that decides otherwise", async () => {
+    const text = recorded("0.0.1").replace(/"kind":"OpenFencing"/, '"kind":"Untaint"');
+    const { out } = await run(["simulate", "--replay=d"], { files: { d: text } });
+    expect(out).toContain(`recorded by 0.0.1, and ${packageJson.version} decides differently`);
+    const json = await run(["simulate", "--replay=d", "-o", "json"], { files: { d: text } });
+    expect(JSON.parse(json.out)).toMatchObject({
+      identical: false,
+      recordedBy: "0.0.1",
+      replayedBy: packageJson.version,
+    });
+    expect(json.code).toBe(3);
+  });
+
+  it("says that a file was changed where the same version recorded it", async () => {
+    const text = recorded().replace(/"nodeLostAfterMs":\d+/, '"nodeLostAfterMs":99000000');
+    const { code, out } = await run(["simulate", "--replay=d"], { files: { d: text } });
+    expect(out).toContain("so the file was changed since");
+    expect(code).toBe(3);
+  });
+
+  it("ends with an error, and no stack, where an edited record cannot be decided", async () => {
+    const text = recorded().replace(/"placement":\{/g, '"placing":{');
+    const { code, out, err } = await run(["simulate", "--replay=d"], { files: { d: text } });
+    expect(err).toMatch(/^error: d cannot be decided again by .*\n$/);
+    expect(out).toBe("");
+    expect(code).toBe(1);
+  });
+
   it("says when this version decides otherwise, and shows both", async () => {
     const text = recorded().replace(/"kind":"OpenFencing"/, '"kind":"Untaint"');
     const { code, out } = await run(["simulate", "--replay=d"], { files: { d: text } });
@@ -35,7 +64,7 @@ describe("simulate --replay", () => {
 
   it("refuses a file that is none", async () => {
     const { code, err } = await run(["simulate", "--replay=d"], { files: { d: "{}" } });
-    expect(err).toContain("d is no recorded decision");
+    expect(err).toContain("d is no recorded decision: its format is not told; this version reads");
     expect(code).toBe(1);
   });
 });

@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decide } from "../../src/decide/decide.ts";
 import type { Plan } from "../../src/model/plan.ts";
-import { readDecision, recordDecision, toldPlan, writeDecision } from "../../src/observe/decision-record.ts";
+import { recordDecision, toldPlan, writeDecision } from "../../src/observe/decision-record.ts";
+import { type ReadRecord, readDecision } from "../../src/observe/read-decision.ts";
 import { DecisionRing } from "../../src/run/decision-ring.ts";
 import { type Cluster, NOW_MS, NOW_WALL_MS, POLICY, threeNodes } from "../decide/builder.ts";
 import { drillSituations } from "../decide/drill-situations.ts";
@@ -11,12 +12,17 @@ import { CHECKED, draws, drawCluster } from "../decide/random-world.ts";
 
 const NOW = { monotonicMs: NOW_MS, wallMs: NOW_WALL_MS };
 
+function readable(text: string): Extract<ReadRecord, { ok: true }> {
+  const read = readDecision(text);
+  if (!read.ok) throw new Error(read.why);
+  return read;
+}
+
 function replayed(cluster: Cluster): { readonly first: Plan; readonly again: Plan; readonly text: string } {
   const snapshot = cluster.snapshot();
   const first = decide(snapshot, POLICY, NOW);
   const text = writeDecision(recordDecision(snapshot, first, { policy: POLICY, now: NOW }));
-  const record = readDecision(text);
-  if (record === undefined) throw new Error("the record cannot be read");
+  const { record } = readable(text);
   return { first, again: decide(record.snapshot, record.policy, record.now), text };
 }
 
@@ -61,10 +67,52 @@ describe("a recorded decision", () => {
     expect(situations.length).toBeGreaterThan(10);
   });
 
-  it("is refused where it is something else", () => {
-    expect(readDecision("{}")).toBeUndefined();
-    expect(readDecision("no JSON")).toBeUndefined();
-    expect(readDecision("null")).toBeUndefined();
+  const whole = (): Record<string, Record<string, unknown>> =>
+    JSON.parse(replayed(threeNodes().vm("a", { on: "n2" })).text) as Record<string, Record<string, unknown>>;
+  const without = (part: string, member: string, instead?: unknown): string => {
+    const record = whole();
+    return JSON.stringify({ ...record, [part]: { ...record[part], [member]: instead } });
+  };
+
+  it.each([
+    ["no JSON", "no JSON", "it is no JSON"],
+    ["half of one", JSON.stringify(whole()).slice(0, 2_000), "it is no JSON, or cut off"],
+    ["nothing", "", "it is empty"],
+    ["another object", "{}", 'its format is not told; this version reads "holdfast.dev/decision/v1"'],
+    ["null", "null", "found null where a record should be"],
+    [
+      "another format",
+      JSON.stringify({ ...whole(), format: "holdfast.dev/decision/v0" }),
+      'its format is "holdfast.dev/decision/v0"; this version reads "holdfast.dev/decision/v1"',
+    ],
+    ["no time", without("now", "monotonicMs", "noon"), "now.monotonicMs: found string, should be a number"],
+    ["no nodes", without("snapshot", "nodes"), "snapshot.nodes: found nothing, should be a map"],
+    ["an object of nodes", without("snapshot", "nodes", {}), "snapshot.nodes: found object, should be a map"],
+    ["no steps", without("plan", "steps"), "plan.steps: found nothing, should be a list"],
+    [
+      "a limit of nothing",
+      without("policy", "nodeLostAfterMs"),
+      "policy.nodeLostAfterMs: found nothing, should be a number",
+    ],
+    ["no index", without("snapshot", "index"), "snapshot.index: found nothing, should be an object"],
+    [
+      "no part of the index",
+      without("snapshot", "index", {}),
+      "snapshot.index.vmisByNode: found nothing, should be a map",
+    ],
+  ])("is refused where it is %s, and says what is wrong", (_what, text, why) => {
+    const read = readDecision(text);
+    expect(read.ok ? "" : read.why).toContain(why);
+  });
+
+  it("names the operator's version", () => {
+    const ring = new DecisionRing(1, "1.2.3");
+    const snapshot = threeNodes()
+      .node("n2", { leaseSilentMs: 60_000, heartbeatSilentMs: 200_000 })
+      .vm("a", { on: "n2" })
+      .snapshot();
+    ring.consider(snapshot, decide(snapshot, POLICY, NOW), { policy: POLICY, now: NOW });
+    expect(readable(ring.read(1) ?? "").record.version).toBe("1.2.3");
   });
 });
 
@@ -90,9 +138,8 @@ describe("the ring of decisions", () => {
     take(ring, lost());
     expect(ids(ring)).toEqual([2, 3]);
     expect(ring.read(1)).toBeUndefined();
-    expect(readDecision(ring.read(3) ?? "")?.plan.steps.some(({ kind }) => kind === "OpenFencing")).toBe(
-      true,
-    );
+    const { plan } = readable(ring.read(3) ?? "").record;
+    expect(plan.steps.some(({ kind }) => kind === "OpenFencing")).toBe(true);
   });
 
   it("keeps nothing where it may keep nothing", () => {

@@ -1,8 +1,11 @@
 // `simulate --replay FILE`: a recorded decision, decided once more. The same facts must give the same plan.
 import { decide } from "../../decide/decide.ts";
 import { sameData } from "../../model/equal.ts";
-import type { Step } from "../../model/plan.ts";
-import { readDecision, toldPlan } from "../../observe/decision-record.ts";
+import type { Plan, Step } from "../../model/plan.ts";
+import packageJson from "../../../package.json" with { type: "json" };
+import { type DecisionRecord, toldPlan } from "../../observe/decision-record.ts";
+import { readDecision } from "../../observe/read-decision.ts";
+import type { Outcome } from "../cli-world.ts";
 import type { CommandContext } from "../command-context.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 
@@ -10,15 +13,25 @@ import { EXIT, type ExitCode } from "../exit-codes.ts";
 export function replay(context: CommandContext, path: string): ExitCode {
   const text = context.world.readFile(path);
   if (!text.ok) return context.fail(text.message);
-  const record = readDecision(text.value);
-  if (record === undefined)
-    return context.fail(`${path} is no recorded decision: take one from /decisions?id=N of the operator`);
-  const plan = decide(record.snapshot, record.policy, record.now);
+  const read = readDecision(text.value);
+  if (!read.ok)
+    return context.fail(
+      `${path} is no recorded decision: ${read.why}. Take one anew from /decisions?id=N of the operator`,
+    );
+  const { record } = read;
+  const again = decidedAgain(record);
+  if (!again.ok)
+    return context.fail(
+      `${path} cannot be decided again by ${packageJson.version}: ${again.message}. ${recordedBy(record)}, or it was edited`,
+    );
+  const plan = again.value;
   const identical = sameData(toldPlan(plan), toldPlan(record.plan));
   const at = new Date(record.now.wallMs).toISOString();
   if (context.json) {
     context.printJson({
       at,
+      recordedBy: record.version,
+      replayedBy: packageJson.version,
       identical,
       plan: toldPlan(plan),
       ...(identical ? {} : { recorded: toldPlan(record.plan) }),
@@ -28,7 +41,7 @@ export function replay(context: CommandContext, path: string): ExitCode {
   const { paint } = context;
   const verdict = identical
     ? paint("good", "the identical plan")
-    : paint("bad", "another plan than the recorded one: this version decides differently");
+    : paint("bad", `another plan than the recorded one: ${whyOther(record)}`);
   context.print(`Decided ${at}, decided again: ${verdict}\n`);
   for (const [node, { kind }] of plan.verdicts)
     if (kind !== "healthy") context.print(`  ${node} is ${kind}\n`);
@@ -41,6 +54,26 @@ export function replay(context: CommandContext, path: string): ExitCode {
   );
   if (!identical) context.print(lines("Recorded steps", record.plan.steps.map(stepText)));
   return identical ? EXIT.ok : EXIT.attention;
+}
+
+/** Decides; a record that was edited deep inside may hold what no rule can read. */
+function decidedAgain({ snapshot, policy, now }: DecisionRecord): Outcome<Plan> {
+  try {
+    return { ok: true, value: decide(snapshot, policy, now) };
+  } catch (error) {
+    return { ok: false, message: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function recordedBy({ version }: DecisionRecord): string {
+  return version === undefined ? "Recorded by a version that does not say which" : `Recorded by ${version}`;
+}
+
+function whyOther(record: DecisionRecord): string {
+  const { version } = packageJson;
+  return record.version === version
+    ? `${version} recorded it, too, so the file was changed since; if it was not, please report it`
+    : `${recordedBy(record).toLowerCase()}, and ${version} decides differently`;
 }
 
 function lines(title: string, all: readonly string[]): string {
