@@ -2,6 +2,7 @@
 // it unchanged. Nothing can be written to it.
 import { parseAllDocuments } from "yaml";
 import type { ApiFailureKind, ApiOutcome, ApiRequest, ApiStream, ApiTransport } from "../kube/transport.ts";
+import { sameData } from "../model/equal.ts";
 import { selectorMatches } from "../model/label-selector.ts";
 import type { Outcome } from "./cli-world.ts";
 import { parseSelector } from "./selector-text.ts";
@@ -48,12 +49,25 @@ export class DumpServer implements ApiTransport {
     const objects: RawObject[] = [];
     for (const document of parseAllDocuments(text)) {
       const [error] = document.errors;
-      if (error !== undefined) return { ok: false, message: `is no YAML or JSON: ${error.message}` };
+      if (error !== undefined)
+        return {
+          ok: false,
+          message: `is no YAML or JSON, or was cut off (several JSON lists need a line --- between them): ${error.message}`,
+        };
       const problem = collect(document.toJS(), objects);
       if (problem !== undefined) return { ok: false, message: problem };
     }
     if (objects.length === 0) return { ok: false, message: "holds no Kubernetes objects" };
-    return { ok: true, value: new DumpServer(objects) };
+    const once = new Map<string, RawObject>();
+    for (const object of objects.map(complete)) {
+      const { namespace = "", name } = object.metadata;
+      const key = `${object.kind ?? ""} ${namespace === "" ? "" : `${namespace}/`}${name}`;
+      const before = once.get(key);
+      if (before !== undefined && !sameData(before, object))
+        return { ok: false, message: `holds ${key} twice, and not the same: dumps of two moments?` };
+      once.set(key, object);
+    }
+    return { ok: true, value: new DumpServer([...once.values()]) };
   }
 
   async request<T>(request: ApiRequest): Promise<ApiOutcome<T>> {
@@ -105,13 +119,16 @@ function refused(kind: ApiFailureKind, status: number | undefined, message: stri
 
 function collect(value: unknown, into: RawObject[]): string | undefined {
   if (value === null || value === undefined) return undefined;
-  if (typeof value !== "object") return `holds ${typeof value} where a Kubernetes object should be`;
+  if (typeof value !== "object")
+    return `holds text where a Kubernetes object should be (${JSON.stringify(value).slice(0, 40)}); a dump is what kubectl get -o yaml prints`;
   const { kind, items, metadata } = value as {
     readonly kind?: unknown;
     readonly items?: unknown;
     readonly metadata?: { readonly name?: unknown };
   };
   if (Array.isArray(items)) {
+    // kubectl writes it behind the items, and YAML that ends too early is still YAML.
+    if (typeof kind !== "string") return "holds a list of items without its kind: it was cut off";
     for (const item of items) {
       const problem = collect(item, into);
       if (problem !== undefined) return problem;

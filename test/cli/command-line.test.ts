@@ -84,7 +84,7 @@ describe("a dump", () => {
   it.each([
     ["that is no YAML", "{", "is no YAML or JSON"],
     ["that holds nothing", "", "holds no Kubernetes objects"],
-    ["of something else", "just words", "holds string where a Kubernetes object should be"],
+    ["of something else", "just words", "holds text where a Kubernetes object should be"],
     ["with an object without a name", "kind: Node", "without kind or metadata.name"],
   ])("%s is refused by name", async (_what, text, words) => {
     const { code, err } = await run(["status", "--from=d"], { files: { d: text } });

@@ -158,6 +158,75 @@ describe("a cordon", () => {
   });
 });
 
+describe("a node that is lost and cordoned", () => {
+  it.each([
+    ["long before", { cordoned: true }, ["--lose=node-2"]],
+    ["at the same time", {}, ["--lose=node-2", "--cordon=node-2"]],
+  ])("sends no guest away from a dead node, cordoned %s", async (_when, words, argv) => {
+    const dump = new Dump().topology().node("node-1").node("node-2", words).node("node-3");
+    const answer = await simulate(dump.vm("db", { on: "node-2" }), ...argv);
+    expect(fate(answer, "db")).toMatchObject({ fate: "restarted" });
+    expect((fate(answer, "db")?.afterMs ?? 0) / 1000).toBeGreaterThan(17 + 5 + 30);
+    expect(answer.code).toBe(0);
+  });
+});
+
+describe("a dump that leaves something out", () => {
+  const without = (...kinds: readonly string[]): string => {
+    const items = shop().objects.filter(({ kind }) => !kinds.includes(kind ?? ""));
+    return JSON.stringify({ apiVersion: "v1", kind: "List", items });
+  };
+  const tell = (text: string, ...argv: readonly string[]) =>
+    run(["simulate", "--from=d", ...argv], { files: { d: text } });
+
+  it.each([
+    ["Nodes", without("Node"), /^error: d: there is no Node, so none can be lost/],
+    ["Pods", without("Pod"), /^error: d: 4 VirtualMachineInstances run, and no virt-launcher Pod of theirs/],
+    [
+      "its end",
+      shop().yaml.replace(/^kind: List\n/m, ""),
+      /holds a list of items without its kind: it was cut off/,
+    ],
+    ["everything", "", /holds no Kubernetes objects/],
+    ["its form", "NAME  STATUS\nnode-1  Ready\n", /holds text where a Kubernetes object should be .*NAME/],
+  ])("is refused where it has lost %s", async (_what, text, said) => {
+    const { code, out, err } = await tell(text, "--lose=node-2");
+    expect(err).toMatch(said);
+    expect(out).toBe("");
+    expect(code).toBe(1);
+  });
+
+  it.each([
+    ["instances", ["VirtualMachineInstance", "Pod"], "there is no VirtualMachineInstance"],
+    ["promises", ["HAVirtualMachine"], "there is no HAVirtualMachine"],
+    ["Leases", ["Lease"], "there is no Lease of a node"],
+    ["VirtualMachines", ["VirtualMachine"], "no VirtualMachine is there of shop/"],
+  ])("is noted where it has no %s", async (_what, kinds, said) => {
+    const { out } = await tell(without(...kinds), "-o", "json", "--no-single-failures", "--lose=node-2");
+    expect((JSON.parse(out) as { notes: readonly string[] }).notes.join("\n")).toContain(said);
+  });
+
+  it("takes the same object twice for one, and refuses two that differ", async () => {
+    const [, , node] = shop().objects;
+    const twice = `${shop().yaml}---\n${JSON.stringify(node)}\n`;
+    expect((await tell(twice, "--lose=node-2")).code).toBe(0);
+    const other = twice.replace(/"zone":"a"/, '"zone":"c"');
+    expect((await tell(other, "--lose=node-2")).err).toMatch(/holds Node node-1 twice, and not the same/);
+  });
+
+  it("reads several documents, and JSON, as it reads one list", async () => {
+    const { objects, yaml } = shop();
+    const documents = objects.map((object) => `---\n${JSON.stringify(object)}\n`).join("");
+    const [one, many, json] = await Promise.all(
+      [yaml, documents, JSON.stringify({ kind: "List", items: objects })].map((text) =>
+        tell(text, "--lose=node-2"),
+      ),
+    );
+    expect(many?.out).toBe(one?.out);
+    expect(json?.out).toBe(one?.out);
+  });
+});
+
 describe("single failures", () => {
   it("names the node whose loss the cluster cannot bear now, and which VMs would stay down", async () => {
     const dump = new Dump()
@@ -207,6 +276,10 @@ describe("the command", () => {
     expect((await run(["simulate", "--from=d", "--lose=zone=z"], bench)).err).toContain(
       "no node has the labels zone=z",
     );
+    expect((await run(["simulate", "--from=d", "--lose=node-1,node-2"], bench)).err).toContain(
+      "there is no Node node-1,node-2; there are node-1, node-2, node-3, node-4; repeat the flag",
+    );
+    expect((await run(["simulate", "--from=d", "--lose="], bench)).err).toContain("found nothing");
   });
 
   it.each([

@@ -9,6 +9,7 @@ import type { Command } from "../command.ts";
 import { FROM_FLAG } from "../flag.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { parseSelector } from "../selector-text.ts";
+import { gapsOf } from "../simulate/gaps.ts";
 import { replay } from "../simulate/replay.ts";
 import { readResources } from "../simulate/resources.ts";
 import { isBroken, type Scenario } from "../simulate/scenario.ts";
@@ -25,6 +26,7 @@ export const simulate: Command = {
   about: [
     "Takes one look at the cluster (or reads a dump), and plays what you ask for in virtual time with the operator's own decision: the silence, the verdict, the fencing, the release in order, the restarts. Prints who goes where, in which order, after about how long, who stays down and why. Nothing in the cluster is touched.",
     "Without --lose and --cordon, and beside them, it also tries the loss of each single node and names those that the cluster could not bear now.",
+    "A dump holds all that is looked at: kubectl get nodes,vms,vmis,vmims,pods,havm,havmp,ftopo,nf,namespaces,kubevirts -A -o yaml > dump.yaml; (echo ---; kubectl get leases -n kube-node-lease -o yaml) >> dump.yaml",
     "It assumes the operator's default settings, that fence devices answer, and measured times of KubeVirt. Placement looks at node selectors, node affinity, taints, and room for every resource asked for; inter-pod affinity and topology spread are not looked at.",
   ],
   args: [],
@@ -77,6 +79,9 @@ export const simulate: Command = {
     const look = await context.look();
     if (!look.ok) return context.fail(look.message);
     const { transport, snapshot } = look.value;
+    const gaps = gapsOf(snapshot);
+    if (gaps.problem !== undefined)
+      return context.fail(`${context.value("from") ?? look.value.server}: ${gaps.problem}`);
     const resources = await readResources(transport);
     if (!resources.ok) return context.fail(resources.message);
     const lose = chosenNodes(snapshot, context.values("lose"));
@@ -100,6 +105,7 @@ function answer(context: CommandContext, ground: Ground, scenario: Scenario): Ex
   const failures: SingleFailures | undefined =
     context.has("no-single-failures") && asked ? undefined : singleFailures(ground, scenario);
   const notes = [
+    ...gapsOf(ground.sighting.snapshot).notes,
     ...ground.resources.notes,
     ...ground.sighting.unreadable.map((line) => `could not be read: ${line}`),
   ];
@@ -122,6 +128,7 @@ function chosenNodes(snapshot: Snapshot, texts: readonly string[]): Outcome<read
       chosen.add(text);
       continue;
     }
+    if (text.trim() === "") return { ok: false, message: "a node or labels must be named, found nothing" };
     const selector = parseSelector(text);
     const isSelector = selector.ok && /[=!(]/.test(text);
     const found = [...snapshot.nodes.values()].filter(
@@ -132,8 +139,8 @@ function chosenNodes(snapshot: Snapshot, texts: readonly string[]): Outcome<read
       return {
         ok: false,
         message: isSelector
-          ? `no node has the labels ${text}`
-          : `there is no Node ${text}; there are ${known}`,
+          ? `no node has the labels ${text}${text.includes(",") ? ", all of them; repeat the flag to name nodes of several" : ""}`
+          : `there is no Node ${text}; there are ${known}${text.includes(",") ? "; repeat the flag to name several" : ""}`,
       };
     }
     for (const { name } of found) chosen.add(name);

@@ -126,6 +126,7 @@ export class ClusterEffects {
         this.#cluster.setPod(pod, undefined);
         this.#scheduler.free(pod);
       }
+      this.#failMigrations(vmKey);
       const number = this.order.size + 1;
       if (!this.order.has(vmKey)) this.order.set(vmKey, number);
       this.tell(vmKey, "released");
@@ -142,6 +143,15 @@ export class ClusterEffects {
       this.#nextStartMs = Math.max(this.#nextStartMs + RESTART_PACE_MS, nowMs + RESTART_MS);
       this.#after(this.#nextStartMs - nowMs, `start/${vmKey}`, () => this.#newInstance(vmKey));
     });
+  }
+
+  /** KubeVirt fails a migration whose instance has ended. */
+  #failMigrations(vmKey: string): void {
+    const { nowMs: finishedAtMs } = this.#cluster;
+    for (const [key, migration] of this.#cluster.migrations) {
+      if (migration.vmiKey !== vmKey || migration.finished) continue;
+      this.#cluster.setMigration(key, { ...migration, phase: "Failed", finished: true, finishedAtMs });
+    }
   }
 
   #newInstance(vmKey: string): void {
@@ -274,6 +284,11 @@ export class ClusterEffects {
       failureReason: undefined,
     };
     this.#cluster.setMigration(key, fact);
+    if (this.#cluster.silent.has(vmi.nodeName ?? "")) {
+      // Nobody is there to send the guest: the migration stands until its source is given up.
+      this.tell(vmKey, `live migration cannot begin: ${vmi.nodeName ?? ""} is gone`);
+      return false;
+    }
     if (!placed.ok) {
       if (this.unplaced.get(vmKey) !== placed.why) this.tell(vmKey, `cannot leave: ${placed.why}`);
       this.unplaced.set(vmKey, placed.why);
