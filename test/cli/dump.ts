@@ -13,6 +13,8 @@ interface NodeWords {
   readonly labels?: Readonly<Record<string, string>>;
   readonly cordoned?: boolean;
   readonly memory?: string;
+  /** What it can give beside memory, CPU and pods. */
+  readonly devices?: Readonly<Record<string, string>>;
   readonly ready?: "True" | "False" | "Unknown";
 }
 
@@ -26,6 +28,15 @@ interface VMWords {
   readonly status?: object;
   readonly migratable?: boolean;
   readonly nodeSelector?: Readonly<Record<string, string>>;
+  /** What KubeVirt has put into its launcher pod beside what it asks for. */
+  readonly pod?: PodWords;
+}
+
+interface PodWords {
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly spec?: object;
+  /** Beside memory and CPU: devices. */
+  readonly requests?: Readonly<Record<string, string>>;
 }
 
 /** Objects under construction; every method returns it. Namespace: shop. */
@@ -58,7 +69,7 @@ export class Dump {
         status: {
           nodeInfo: { bootID: `boot-${name}` },
           conditions: [{ type: "Ready", status: words.ready ?? "True" }],
-          allocatable: { memory: words.memory ?? "64Gi", cpu: "32", pods: "110" },
+          allocatable: { memory: words.memory ?? "64Gi", cpu: "32", pods: "110", ...words.devices },
         },
       },
       {
@@ -111,9 +122,36 @@ export class Dump {
       status: { printableStatus: words.on === undefined ? "Stopped" : "Running" },
     });
     if (words.on !== undefined)
-      this.#instance(name, words.on, { requests, migratable: words.migratable !== false });
+      this.#instance(name, words.on, {
+        requests: { ...requests, ...words.pod?.requests },
+        migratable: words.migratable !== false,
+        pod: words.pod ?? {},
+      });
     if (words.promise !== "none") this.promise(name, words.promise, words.status);
     return this;
+  }
+
+  /** A claim of namespace shop and its volume, which only nodes with these labels reach. */
+  disk(claim: string, reachedFrom: Readonly<Record<string, string>>): this {
+    const matchExpressions = Object.entries(reachedFrom).map(([key, value]) => ({
+      key,
+      operator: "In",
+      values: [value],
+    }));
+    return this.add(
+      {
+        apiVersion: "v1",
+        kind: "PersistentVolumeClaim",
+        metadata: { name: claim, namespace: "shop" },
+        spec: { volumeName: `pv-${claim}`, accessModes: ["ReadWriteOnce"] },
+      },
+      {
+        apiVersion: "v1",
+        kind: "PersistentVolume",
+        metadata: { name: `pv-${claim}` },
+        spec: { nodeAffinity: { required: { nodeSelectorTerms: [{ matchExpressions }] } } },
+      },
+    );
   }
 
   promise(name: string, spec: object = {}, status?: object): this {
@@ -166,7 +204,7 @@ export class Dump {
   #instance(
     name: string,
     node: string,
-    how: { readonly requests: object; readonly migratable: boolean },
+    how: { readonly requests: object; readonly migratable: boolean; readonly pod: PodWords },
   ): void {
     const uid = `vmi-${name}`;
     this.add(
@@ -197,10 +235,14 @@ export class Dump {
           name: `virt-launcher-${name}-abcde`,
           namespace: "shop",
           uid: `pod-${name}`,
-          labels: { "kubevirt.io": "virt-launcher", "kubevirt.io/created-by": uid },
+          labels: { "kubevirt.io": "virt-launcher", "kubevirt.io/created-by": uid, ...how.pod.labels },
           ownerReferences: [{ kind: "VirtualMachineInstance", name, uid, controller: true }],
         },
-        spec: { nodeName: node, containers: [{ name: "compute", resources: { requests: how.requests } }] },
+        spec: {
+          nodeName: node,
+          containers: [{ name: "compute", resources: { requests: how.requests } }],
+          ...how.pod.spec,
+        },
         status: { phase: "Running" },
       },
     );

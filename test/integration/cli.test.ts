@@ -160,7 +160,7 @@ describe("kubectl holdfast on a real API server", () => {
   it("reads a dump that kubectl made", async () => {
     const { kubeconfigPath } = rig().cluster.controlPlane;
     const kubectl = join(findAssetFolder(process.env)?.directory ?? "", "kubectl");
-    const kinds = "nodes,vms,vmis,vmims,pods,havm,havmp,ftopo,nf,namespaces,kubevirts";
+    const kinds = "nodes,vms,vmis,vmims,pods,havm,havmp,ftopo,nf,namespaces,kubevirts,pv,pvc";
     const config = `--kubeconfig=${kubeconfigPath}`;
     const dump = await execute(kubectl, [config, "get", kinds, "-A", "-o", "yaml"]);
     const leases = await execute(kubectl, [config, "get", "leases", "-n", "kube-node-lease", "-o", "yaml"]);

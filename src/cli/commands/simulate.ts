@@ -26,8 +26,8 @@ export const simulate: Command = {
   about: [
     "Takes one look at the cluster (or reads a dump), and plays what you ask for in virtual time with the operator's own decision: the silence, the verdict, the fencing, the release in order, the restarts. Prints who goes where, in which order, after about how long, who stays down and why. Nothing in the cluster is touched.",
     "Without --lose and --cordon, and beside them, it also tries the loss of each single node and names those that the cluster could not bear now.",
-    "A dump holds all that is looked at: kubectl get nodes,vms,vmis,vmims,pods,havm,havmp,ftopo,nf,namespaces,kubevirts -A -o yaml > dump.yaml; (echo ---; kubectl get leases -n kube-node-lease -o yaml) >> dump.yaml",
-    "It assumes the operator's default settings, that fence devices answer, and measured times of KubeVirt. Placement looks at node selectors, node affinity, taints, and room for every resource asked for; inter-pod affinity and topology spread are not looked at.",
+    "A dump holds all that is looked at: kubectl get nodes,vms,vmis,vmims,pods,havm,havmp,ftopo,nf,namespaces,kubevirts,pv,pvc -A -o yaml > dump.yaml; (echo ---; kubectl get leases -n kube-node-lease -o yaml) >> dump.yaml",
+    "It assumes the operator's default settings, that fence devices answer, and measured times of KubeVirt. Placement looks at node selectors, node affinity, taints, CPU labels, required affinity and anti-affinity to other pods, the nodes that a PersistentVolume can be reached from, and room for every resource asked for, devices included; topology spread and preferences are not looked at.",
   ],
   args: [],
   flags: [

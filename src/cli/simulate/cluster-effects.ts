@@ -209,7 +209,7 @@ export class ClusterEffects {
       return;
     }
     this.unplaced.delete(vmKey);
-    this.#scheduler.hold(pod.key, placed.node, this.#scheduler.asks(vmKey));
+    this.#scheduler.hold(pod.key, placed.node, vmKey);
     this.#cluster.setPod(pod.key, { ...pod, nodeName: placed.node, unschedulable: undefined });
     this.tell(vmKey, `goes to ${placed.node}`);
     this.#after(SCHEDULE_MS, `placed/${vmKey}`, () =>
@@ -306,7 +306,7 @@ export class ClusterEffects {
     if (!this.order.has(vmKey)) this.order.set(vmKey, this.order.size + 1);
     this.tell(vmKey, `live migration to ${placed.node} begins`);
     const asks = this.#scheduler.asks(vmKey);
-    this.#scheduler.hold(key, placed.node, asks);
+    this.#scheduler.hold(key, placed.node, vmKey);
     const durationMs = MIGRATION_BASE_MS + (asks["memory"] ?? 0) / MIGRATION_BYTES_PER_MS;
     return this.#after(durationMs, `migrate/${vmKey}`, () => {
       this.#cluster.setMigration(key, {

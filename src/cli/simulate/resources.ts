@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { ApiTransport } from "../../kube/transport.ts";
 import type { Outcome } from "../cli-world.ts";
 import { failureText, listAll } from "../objects.ts";
+import { type DiskPlaces, diskPlaces, type PodTraits, traitsOf } from "./pod-traits.ts";
 
 /** Amounts by resource name, in base units (bytes, cores, pieces). */
 export type Amounts = Readonly<Record<string, number>>;
@@ -69,6 +70,9 @@ export interface ClusterResources {
   readonly pods: ReadonlyMap<string, { readonly node: string; readonly asks: Amounts }>;
   /** What each VM's template asks for, by `namespace/name`. */
   readonly vms: ReadonlyMap<string, Amounts>;
+  /** What each pod asks of its place beside room, by `namespace/name`. */
+  readonly traits: ReadonlyMap<string, PodTraits>;
+  readonly disks: DiskPlaces;
   /** What could not be read, for people. */
   readonly notes: readonly string[];
 }
@@ -103,10 +107,49 @@ export async function readResources(transport: ApiTransport): Promise<Outcome<Cl
   }
   if (allocatable.size < nodes.value.length)
     notes.push("some nodes do not say what they have to give: they count as boundless");
+  const traits = podTraits(pods.value);
+  const disks = await readDisks(transport, traits, notes);
   return {
     ok: true,
-    value: { allocatable, pods: podRequests(pods.value), vms: vmRequests(vms.value), notes },
+    value: { allocatable, pods: podRequests(pods.value), vms: vmRequests(vms.value), traits, disks, notes },
   };
+}
+
+/** Where disks are, so far as that may be read: a VM on a local disk has nowhere to go. */
+async function readDisks(
+  transport: ApiTransport,
+  traits: ReadonlyMap<string, PodTraits>,
+  notes: string[],
+): Promise<DiskPlaces> {
+  const claims = await listAll<unknown>(transport, "/api/v1/persistentvolumeclaims");
+  const volumes = await listAll<unknown>(transport, "/api/v1/persistentvolumes");
+  if (!claims.ok || !volumes.ok) {
+    notes.push(
+      "PersistentVolumes and their claims may not be read: disks count as within reach of every node",
+    );
+    return new Map();
+  }
+  const disks = diskPlaces(claims.value, volumes.value);
+  const asked = [...traits.values()].flatMap(({ claims: own }) => own);
+  const unknown = new Set(asked.filter((claim) => !disks.has(claim)));
+  if (unknown.size > 0) {
+    const [example] = unknown;
+    notes.push(
+      `no PersistentVolume is known of ${unknown.size === 1 ? "the claim" : `${unknown.size} claims, for instance`} ${example ?? ""}: such disks count as within reach of every node`,
+    );
+  }
+  return disks;
+}
+
+/** Of launcher pods and of all others: who must stay away from whom is not for VMs alone. */
+function podTraits(raws: readonly unknown[]): Map<string, PodTraits> {
+  const traits = new Map<string, PodTraits>();
+  for (const raw of raws) {
+    const name = podObject.safeParse(raw).data?.metadata;
+    const read = traitsOf(raw);
+    if (name !== undefined && read !== undefined) traits.set(`${name.namespace}/${name.name}`, read);
+  }
+  return traits;
 }
 
 function podRequests(raws: readonly unknown[]): Map<string, { node: string; asks: Amounts }> {
