@@ -68,6 +68,8 @@ function valueProblems(command: Command, { values }: Given): readonly string[] {
     for (const value of values.get(flag.name) ?? []) {
       if (flag.value === "DURATION" && parseDurationMs(value) === undefined)
         problems.push(`--${flag.name}: found ${value}; allowed: a duration, such as 30s, 5m or 1h30m`);
+      if ((flag.value === "FILE" || flag.value === "NODE") && value.trim() === "")
+        problems.push(`--${flag.name} needs a value: --${flag.name}=${flag.value}`);
       const formats = Array.isArray(flag.completes) ? flag.completes : FORMATS;
       if (flag.value === "FORMAT" && !formats.includes(value))
         problems.push(`--${flag.name}: found ${value}; allowed: ${formats.join(", ")}`);

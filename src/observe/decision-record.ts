@@ -134,11 +134,14 @@ function trimmed(snapshot: Snapshot, vms: ReadonlySet<string>): Snapshot {
   const keys = new Set(Object.values(parts).flatMap((part) => [...part.keys()]));
   for (const { constraints } of parts.vms.values()) keys.add(constraints.key);
   const only = (all: ReadonlySet<string>): Set<string> => new Set([...all].filter((key) => keys.has(key)));
+  // Names of other people's namespaces tell who else is there.
+  const namespaces = new Set([...vms].map((key) => key.slice(0, key.indexOf("/"))));
   const { last } = snapshot;
   return {
     ...snapshot,
     ...still(snapshot, Object.keys(parts)),
     ...parts,
+    namespaces: new Map([...snapshot.namespaces].filter(([name]) => namespaces.has(name))),
     index: trimmedIndex(snapshot.index, keys, vms),
     changes: { ...snapshot.changes, vmKeys: only(snapshot.changes.vmKeys) },
     last:

@@ -69,7 +69,7 @@ export function readDecision(text: string): ReadRecord {
   for (const [path, shape] of SHAPES) {
     const part = partAt(value, path);
     if (!hasShape(part, shape))
-      return refused(`${path}: found ${nameOf(part)}, should be ${WORDS[shape]}; was it edited?`);
+      return refused(`${path}: found ${nameOf(part)}, should be ${WORDS[shape]} (was it edited?)`);
   }
   return { ok: true, record: value as DecisionRecord };
 }

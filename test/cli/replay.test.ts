@@ -62,6 +62,13 @@ describe("simulate --replay", () => {
     expect(code).toBe(3);
   });
 
+  it("refuses what a replay would pass over in silence", async () => {
+    const argv = ["simulate", "--replay=d", "--from=e", "--lose=n1"];
+    const { code, err } = await run(argv, { files: { d: recorded(), e: "" } });
+    expect(err).toContain("leave out --from, --lose");
+    expect(code).toBe(2);
+  });
+
   it("refuses a file that is none", async () => {
     const { code, err } = await run(["simulate", "--replay=d"], { files: { d: "{}" } });
     expect(err).toContain("d is no recorded decision: its format is not told; this version reads");

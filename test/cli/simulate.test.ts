@@ -265,6 +265,12 @@ describe("the command", () => {
     expect(places.every((place, i) => place > (places[i - 1] ?? 0))).toBe(true);
   });
 
+  it("does not praise itself where no VM in care was struck", async () => {
+    const { out, code } = await run(["simulate", "--from=d", "--lose=node-1"], { files: { d: shop().yaml } });
+    expect(out).toContain("node-1 without power: no VM in care is on it\n");
+    expect(code).toBe(0);
+  });
+
   it("answers the same twice", async () => {
     const dump = shop();
     expect(await simulate(dump, "--lose=node-2")).toEqual(await simulate(dump, "--lose=node-2"));
@@ -279,7 +285,8 @@ describe("the command", () => {
     expect((await run(["simulate", "--from=d", "--lose=node-1,node-2"], bench)).err).toContain(
       "there is no Node node-1,node-2; there are node-1, node-2, node-3, node-4; repeat the flag",
     );
-    expect((await run(["simulate", "--from=d", "--lose="], bench)).err).toContain("found nothing");
+    const bare = await run(["simulate", "--from=d", "--lose="], bench);
+    expect([bare.code, bare.err.split("\n")[0]]).toEqual([2, "error: --lose needs a value: --lose=NODE"]);
   });
 
   it.each([

@@ -37,9 +37,10 @@ describe("a recorded decision", () => {
     );
   });
 
-  it("leaves out VMs of no concern, device settings and foreign annotations", () => {
+  it("leaves out VMs and namespaces of no concern, device settings and foreign annotations", () => {
     const cluster = threeNodes().node("n2", { leaseSilentMs: 60_000, heartbeatSilentMs: 200_000 });
     cluster.vm("lost", { on: "n2" }).vm("bystander", { on: "n1" });
+    cluster.namespaces.set("somebody-elses", { owner: "competitor" });
     const { first, text } = replayed(cluster);
     // The bystander's first status is part of the plan, so here it is of concern; a settled one is not.
     const settled = [...cluster.protections.values()].find(({ name }) => name === "bystander");
@@ -49,6 +50,8 @@ describe("a recorded decision", () => {
     const calm = replayed(cluster);
     expect(text).toContain("bystander");
     expect(calm.text).not.toContain("bystander");
+    expect(calm.text).not.toContain("somebody-elses");
+    expect(calm.text).not.toContain("competitor");
     expect(calm.text).toContain("ns/lost");
     expect(calm.text).not.toContain("https://bmc");
     expect(calm.text).not.toContain("credentialsSecret");

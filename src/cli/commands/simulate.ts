@@ -19,6 +19,8 @@ import { type SingleFailures, singleFailures } from "../simulate/single-failures
 
 const DEFAULT_FENCE_MS = 5_000;
 const DEFAULT_BOOT_MS = 30_000;
+/** Flags that mean nothing to a replay. */
+const NOT_REPLAYED = ["from", "lose", "cordon", "fence-takes", "boot-takes"];
 
 export const simulate: Command = {
   name: "simulate",
@@ -75,7 +77,16 @@ export const simulate: Command = {
     "5  no node is called so, or has such labels",
   ],
   run: async (context) => {
-    if (context.value("replay") !== undefined) return replay(context, context.value("replay") ?? "");
+    const record = context.value("replay");
+    if (record !== undefined) {
+      const others = NOT_REPLAYED.filter((flag) => context.values(flag).length > 0);
+      return others.length === 0
+        ? replay(context, record)
+        : context.fail(
+            `--replay decides a record once more and looks at nothing else: leave out ${others.map((flag) => `--${flag}`).join(", ")}`,
+            EXIT.usage,
+          );
+    }
     const look = await context.look();
     if (!look.ok) return context.fail(look.message);
     const { transport, snapshot } = look.value;
@@ -128,7 +139,6 @@ function chosenNodes(snapshot: Snapshot, texts: readonly string[]): Outcome<read
       chosen.add(text);
       continue;
     }
-    if (text.trim() === "") return { ok: false, message: "a node or labels must be named, found nothing" };
     const selector = parseSelector(text);
     const isSelector = selector.ok && /[=!(]/.test(text);
     const found = [...snapshot.nodes.values()].filter(

@@ -25,9 +25,11 @@ export function renderResult(context: CommandContext, result: SimulationResult):
   const inCare = result.vms.filter(({ priority }) => priority !== undefined);
   const broken = inCare.filter(isBroken);
   const verdict =
-    broken.length === 0
-      ? paint("good", `every VM in care comes through (${inCare.length} of ${inCare.length})`)
-      : paint("bad", `${broken.length} of ${inCare.length} VMs in care do not come through`);
+    inCare.length === 0
+      ? "no VM in care is on it"
+      : broken.length === 0
+        ? paint("good", `every VM in care comes through (${inCare.length} of ${inCare.length})`)
+        : paint("bad", `${broken.length} of ${inCare.length} VMs in care do not come through`);
   const lastMs = Math.max(0, ...result.vms.map(({ afterMs }) => afterMs ?? 0));
   const time = lastMs === 0 ? "" : `; the last is up after about ${durationText(lastMs)}`;
   const rows = result.vms.map((vm) => row(vm));
