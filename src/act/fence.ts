@@ -26,7 +26,7 @@ import {
   openAttempt,
   startAttempt,
 } from "./fencing-attempt.ts";
-import { type Ledger, ledgerOf, olderThan, writeLedger } from "./fencing-ledger.ts";
+import { type Ledger, ledgerOf, olderThan, readLedger, writeLedger } from "./fencing-ledger.ts";
 import type { FreshNode } from "./fresh-nodes.ts";
 import { timingsOf } from "./level-timings.ts";
 import { confirmAfterMs, whyDoubted } from "./off-voucher.ts";
@@ -151,9 +151,13 @@ async function tryDevice(
     : { kind: "ended", end: endWithoutProof(result, doubt ?? spared, target.addresses) };
 }
 
-/** Asked right before each request: whether the node lives after all, and whether somebody has disarmed fencing meanwhile. */
+/**
+ * Asked right before each request: whether the node lives after all, whether somebody has disarmed fencing meanwhile, and
+ * whether the attempt is still on record: who deletes or closes the ledger calls it off.
+ */
 async function whySpared(step: FenceStep, context: ActContext): Promise<string | undefined> {
-  const [found, disarm] = await Promise.all([
+  const [offRecord, found, disarm] = await Promise.all([
+    whyOffRecord(step, context),
     step.fencing.requested === true
       ? lookForIncarnation(step.fencing, context)
       : lookForLife(step.fencing, context),
@@ -161,6 +165,7 @@ async function whySpared(step: FenceStep, context: ActContext): Promise<string |
   ]);
   if (!disarm.ok) return `whether fencing is disarmed could not be read: ${disarm.message}`;
   if (disarm.value !== undefined) return disarm.value;
+  if (offRecord !== undefined) return offRecord;
   switch (found.kind) {
     case "silent":
       return undefined;
@@ -171,6 +176,22 @@ async function whySpared(step: FenceStep, context: ActContext): Promise<string |
     case "stale":
       return found.why;
   }
+}
+
+async function whyOffRecord({ fencing }: FenceStep, context: ActContext): Promise<string | undefined> {
+  const about = `NodeFencing ${fencing.name}`;
+  const read = await readLedger(context, fencing.name);
+  if (!read.ok)
+    return read.kind === "notFound"
+      ? `${about} was deleted, and with it the record of this attempt`
+      : `${about} could not be read: ${read.message}`;
+  const { uid, status } = read.value;
+  if (uid !== fencing.uid) return `${about} was deleted and made anew`;
+  if (status.phase === "Returned" || status.phase === "Aborted")
+    return `${about} was closed: ${status.phase}`;
+  return openAttempt(status)?.epoch === context.leadership.epoch
+    ? undefined
+    : `${about} says nothing of an attempt of ours that is under way`;
 }
 
 /**

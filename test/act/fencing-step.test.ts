@@ -32,6 +32,13 @@ function sceneWith(change: (scene: ActScene, device: FakeDevice) => void = () =>
   return { scene, device };
 }
 
+/** Somebody else writes the ledger's status. */
+function writeLedgerStatus(scene: ActScene, status: object): void {
+  scene.api.objects.change(FENCING_PATH, (ledger) => {
+    ledger.status = { ...ledger.status, ...status };
+  });
+}
+
 function fence(scene: ActScene, step: { mayPowerOff?: boolean; level?: typeof LEVEL } = {}) {
   const { mayPowerOff = true, level = LEVEL } = step;
   const fencing = scene.fencingFact();
@@ -257,6 +264,34 @@ describe("a node that shows life", () => {
     expect(device.requests).toEqual([]);
     expect(scene.ledger.attempts).toMatchObject([{ outcome: "Abandoned" }]);
     expect(scene.ledger.proof).toBeUndefined();
+  });
+
+  it.each<[string, (scene: ActScene) => void]>([
+    ["deleted", (scene) => scene.api.objects.drop(FENCING_PATH)],
+    [
+      "deleted and made anew",
+      (scene) => scene.api.objects.change(FENCING_PATH, ({ metadata }) => (metadata.uid = "another")),
+    ],
+    ["closed", (scene) => writeLedgerStatus(scene, { phase: "Aborted" })],
+    ["without the attempt", (scene) => writeLedgerStatus(scene, { attempts: [] })],
+    [
+      "about another leader's",
+      (scene) => writeLedgerStatus(scene, { attempts: [{ ...OPEN, epoch: EPOCH + 1 }] }),
+    ],
+    [
+      "not to be read",
+      (scene) =>
+        void (scene.api.intercept = ({ path, method }) =>
+          path === FENCING_PATH && method === "GET" ? failing("unreachable") : undefined),
+    ],
+  ])("is spared while its ledger is %s: nobody would know of the shot", async (_what, happens) => {
+    const { scene, device } = sceneWith();
+    scene.fencing();
+    device.after = (call) => {
+      if (call === "read" && device.seen.length === 1) happens(scene);
+    };
+    expect((await fence(scene)).outcome).not.toBe("done");
+    expect(device.requests).toEqual([]);
   });
 
   it("is shot all the same when it has no Lease and the node controller calls it Unknown", async () => {

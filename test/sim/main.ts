@@ -66,7 +66,7 @@ class Sum {
     const { shots, proofs, failovers, migrations } = this.#counts;
     return (
       `${histories} histories, ${this.failed.length} failed; ${hours.toFixed(1)} virtual hours in ${seconds.toFixed(1)} s: ` +
-      `${(histories / seconds).toFixed(1)} histories/s, ${((hours * 3_600) / seconds).toFixed(0)} virtual hours/h, ` +
+      `${(histories / seconds).toFixed(1)} histories/s, ${(hours / seconds).toFixed(2)} virtual hours/s, ` +
       `${(this.#cpuMs / histories).toFixed(0)} ms of processor time each; ` +
       `${shots} shots, ${proofs} proofs, ${failovers} VMs released, ${migrations} migrations`
     );

@@ -261,6 +261,7 @@ export class Checks {
 
   #ledgerChanged(change: Change): void {
     const { object, before, type } = change;
+    if (type === "DELETED") this.#shots.ledgerDeleted(change);
     if (type === "DELETED" || !isObject(object["status"])) return;
     this.#attempts.changed(change);
     const status = object["status"] as LedgerStatus;

@@ -4,6 +4,7 @@ import { defaultPolicy } from "../../../src/config.ts";
 import { stormLimit } from "../../../src/decide/storm.ts";
 import { listIn, objectIn, textOf } from "../api/json.ts";
 import { resourceNamed } from "../api/resources.ts";
+import type { Change } from "../api/store.ts";
 import { BEGAN_WALL_MS } from "../world/sim-time.ts";
 import type { World } from "../world/world.ts";
 import { hearsInTime } from "./hearing.ts";
@@ -23,6 +24,8 @@ const SURELY_LATE_MS = 27_000;
 const LONG_LOST_MS = 590_000;
 /** A disarm counts from when its writer was told of success; a shot follows its last look by less than this. */
 const DISARMED_MS = 3_000;
+/** Time between that last look and the shot, of a replica that hears in time and of others. */
+const DELETED_MS = { heard: 500, late: 60_000 } as const;
 const NODES = resourceNamed("v1/nodes");
 const DISARMS = resourceNamed("holdfast.dev/v1alpha1/fencingdisarms");
 const VMIS = resourceNamed("kubevirt.io/v1/virtualmachineinstances");
@@ -38,6 +41,7 @@ export class ShotChecks {
   readonly #signs: Signs;
   readonly #attemptBeganMs: (node: string) => number | undefined;
   readonly #report: (check: string, message: string) => void;
+  readonly #ledgerDeletedAtMs = new Map<string, number>();
 
   constructor(
     world: World,
@@ -51,6 +55,11 @@ export class ShotChecks {
     this.#signs = parts.signs;
     this.#attemptBeganMs = parts.attemptBeganMs;
     this.#report = parts.report;
+  }
+
+  /** A ledger is gone. */
+  ledgerDeleted({ object }: Change): void {
+    this.#ledgerDeletedAtMs.set(textOf(objectIn(object, "spec")["nodeName"]), this.#world.time.nowMs);
   }
 
   /** `life`: the replica's process. */
@@ -88,7 +97,14 @@ export class ShotChecks {
       }[];
       return objectIn(fencing, "spec")["nodeName"] === name && attempts.at(-1)?.outcome === "Started";
     });
-    if (!isOnRecord) this.#report("written down first", `${life} shoots ${name}, and no ledger tells of it`);
+    if (!isOnRecord && !this.#wasDeletedJustNow(life, name))
+      this.#report("written down first", `${life} shoots ${name}, and no ledger tells of it`);
+  }
+
+  /** Somebody deleted the record after the last look that precedes a shot. */
+  #wasDeletedJustNow(life: string, name: string): boolean {
+    const agoMs = this.#world.time.nowMs - (this.#ledgerDeletedAtMs.get(name) ?? Number.NEGATIVE_INFINITY);
+    return agoMs < (hearsInTime(this.#world, life) ? DELETED_MS.heard : DELETED_MS.late);
   }
 
   #judgeStorm(life: string, name: string): void {

@@ -22,6 +22,7 @@ import plan6100000643 from "./failed-plans/6100000643.json" with { type: "json" 
 import plan7000000509 from "./failed-plans/7000000509.json" with { type: "json" };
 import plan7000000904 from "./failed-plans/7000000904.json" with { type: "json" };
 import plan7000005702 from "./failed-plans/7000005702.json" with { type: "json" };
+import plan9100004022 from "./failed-plans/9100004022.json" with { type: "json" };
 
 export interface FailedSeed {
   readonly seed: number;
@@ -131,6 +132,11 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     seed: 7000005702,
     plan: plan7000005702 as WorldPlan,
     was: "a broken node, alone and without protected VMs, made a storm of every later loss, and held up even what was asked for",
+  },
+  {
+    seed: 9100004022,
+    plan: plan9100004022 as WorldPlan,
+    was: "a node was shot two seconds after somebody had deleted the ledger that told of it",
   },
 ];
 
