@@ -1,42 +1,16 @@
 // `npm run sim`: tells histories from fresh seeds, or one seed again, and says what was found. Exit code 1 where a promise
-// was broken.
+// was broken, 2 where the command line is wrong.
 import { execFileSync } from "node:child_process";
-import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { Coverage } from "./history/coverage.ts";
 import { isWorker, serveCrew, tellAll, type Told } from "./history/crew.ts";
 import { FAILED_SEEDS, planOfSeed } from "./history/failed-seeds.ts";
 import { runHistory } from "./history/history.ts";
 import { shrunk } from "./history/shrink.ts";
+import { type Choice, HELP, readOptions } from "./options.ts";
 
-const HELP = `npm run sim -- [--seeds N] [--from SEED] [--budget SECONDS]   fresh histories (default 100), beginning at a random seed
-npm run sim -- --seed N [--trace]                             one history again, as a story with --trace
-npm run sim -- --failed                                       every seed that ever failed
-  --jobs N           processes that tell histories (default: as many as there are processors)
-  --coverage         how often each fault was drawn, and what came of them
-  --no-shrink        leave a failing history as long as it is
-  --stop-at-failure  begin no more histories after the first that fails
-`;
-const FRESH_SEEDS = 2 ** 31;
 const PROGRESS_EVERY = 500;
-
-const { values } = parseArgs({
-  options: {
-    seeds: { type: "string", default: "100" },
-    seed: { type: "string" },
-    from: { type: "string" },
-    budget: { type: "string" },
-    jobs: { type: "string", default: String(availableParallelism()) },
-    trace: { type: "boolean", default: false },
-    failed: { type: "boolean", default: false },
-    coverage: { type: "boolean", default: false },
-    "no-shrink": { type: "boolean", default: false },
-    "stop-at-failure": { type: "boolean", default: false },
-    worker: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
-  },
-});
+const WRONG_COMMAND_LINE = 2;
 
 /** What all histories of a run come to. */
 class Sum {
@@ -74,30 +48,39 @@ class Sum {
 }
 
 async function main(): Promise<void> {
-  if (values.help) return void process.stdout.write(HELP);
+  const asked = readOptions(process.argv.slice(2), Math.random);
+  if (!asked.ok) {
+    for (const problem of asked.problems) console.error(problem);
+    console.error("See npm run sim -- --help");
+    process.exitCode = WRONG_COMMAND_LINE;
+    return;
+  }
+  const { options } = asked;
+  const { choice } = options;
+  if (options.help) return void process.stdout.write(HELP);
+  const tells = choice.kind === "one" && choice.tells;
   // Thousands of errors are values here; their stacks would be a tenth of the time.
-  if (!values.trace) Error.stackTraceLimit = 0;
+  if (!tells) Error.stackTraceLimit = 0;
   if (isWorker()) return serveCrew();
-  if (values.trace) return tellOne(Number(values.seed));
-  const budgetS = Number(values.budget ?? Number.POSITIVE_INFINITY);
+  if (tells) return tellOne(choice.seed);
   const sum = new Sum();
   const coverage = new Coverage();
   await tellAll({
     program: fileURLToPath(import.meta.url),
-    workers: Number(values.jobs),
-    seeds: seeds(),
+    workers: options.jobs,
+    seeds: seedsOf(choice),
     onTold: (told) => {
       sum.add(told);
       coverage.add(told.seed, told.happened);
       if (told.violations.length > 0) report(told);
       if (sum.histories % PROGRESS_EVERY === 0) console.error(sum.toString());
-      if (values.seed !== undefined) console.log(`trace ${told.trace}`);
-      const isOver = sum.seconds > budgetS || (values["stop-at-failure"] && sum.failed.length > 0);
+      if (choice.kind === "one") console.log(`trace ${told.trace}`);
+      const isOver = sum.seconds > options.budgetS || (options.stopsAtFailure && sum.failed.length > 0);
       return !isOver;
     },
   });
-  if (!values["no-shrink"]) for (const told of sum.failed) await shrink(told);
-  if (values.coverage) console.log(coverage.toString());
+  if (options.shrinks) for (const told of sum.failed) await shrink(told);
+  if (options.coverage) console.log(coverage.toString());
   console.log(sum.toString());
   process.exitCode = sum.failed.length > 0 ? 1 : 0;
 }
@@ -110,14 +93,16 @@ async function tellOne(seed: number): Promise<void> {
   process.exitCode = violations.length > 0 ? 1 : 0;
 }
 
-function* seeds(): Generator<number> {
-  if (values.failed) {
-    for (const { seed } of FAILED_SEEDS) yield seed;
-    return;
+function* seedsOf(choice: Choice): Generator<number> {
+  switch (choice.kind) {
+    case "failed":
+      for (const { seed } of FAILED_SEEDS) yield seed;
+      return;
+    case "one":
+      return yield choice.seed;
+    case "fresh":
+      for (let seed = choice.from; seed < choice.from + choice.count; seed += 1) yield seed;
   }
-  const from = Number(values.seed ?? values.from ?? Math.floor(Math.random() * FRESH_SEEDS));
-  const count = values.seed === undefined ? Number(values.seeds) : 1;
-  for (let seed = from; seed < from + count; seed += 1) yield seed;
 }
 
 function report({ seed, violations }: Pick<Told, "seed" | "violations">): void {
