@@ -131,6 +131,22 @@ export class Dump {
     return this;
   }
 
+  /** A live migration that is under way, by somebody else. */
+  migration(vm: string, targetNode: string): this {
+    const uid = `migration-${vm}`;
+    const vmi = this.objects.find(
+      ({ kind, metadata }) => kind === "VirtualMachineInstance" && metadata.name === vm,
+    );
+    Object.assign(vmi?.["status"] ?? {}, { migrationState: { migrationUid: uid, targetNode } });
+    return this.add({
+      apiVersion: "kubevirt.io/v1",
+      kind: "VirtualMachineInstanceMigration",
+      metadata: { name: uid, namespace: "shop", uid, creationTimestamp: stamp(10_000) },
+      spec: { vmiName: vm },
+      status: { phase: "Running" },
+    });
+  }
+
   /** A claim of namespace shop and its volume, which only nodes with these labels reach. */
   disk(claim: string, reachedFrom: Readonly<Record<string, string>>): this {
     const matchExpressions = Object.entries(reachedFrom).map(([key, value]) => ({

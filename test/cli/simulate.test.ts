@@ -158,6 +158,26 @@ describe("a cordon", () => {
   });
 });
 
+describe("a migration that is under way already", () => {
+  it("goes on where its node is cordoned, to the node it was going to", async () => {
+    const answer = await simulate(shop().migration("db", "node-3"), "--cordon=node-2");
+    expect(fate(answer, "db")).toMatchObject({ fate: "migrated", to: "node-3" });
+    expect(answer.code).toBe(0);
+  });
+
+  it("fails where its target is lost, and the VM goes elsewhere", async () => {
+    const argv = ["--cordon=node-2", "--lose=node-3"];
+    const answer = await simulate(shop().migration("db", "node-3"), ...argv);
+    expect(fate(answer, "db")?.fate).toBe("migrated");
+    expect(fate(answer, "db")?.to).not.toBe("node-3");
+  });
+
+  it("ends with its node, and the VM is restarted", async () => {
+    const answer = await simulate(shop().migration("db", "node-3"), "--lose=node-2");
+    expect(fate(answer, "db")).toMatchObject({ fate: "restarted" });
+  });
+});
+
 describe("a node that is lost and cordoned", () => {
   it.each([
     ["long before", { cordoned: true }, ["--lose=node-2"]],

@@ -4,7 +4,7 @@ import { derivedName } from "../../decide/text.ts";
 import { OUR_TAINT_VALUE, OUT_OF_SERVICE_TAINT } from "../../model/node.ts";
 import type { NodeVerdict } from "../../model/node-verdict.ts";
 import type { CreateMigrationStep, FenceStep, OpenFencingStep, Step } from "../../model/plan.ts";
-import type { VMIFact } from "../../model/virtual-machine.ts";
+import type { MigrationFact, VMIFact } from "../../model/virtual-machine.ts";
 import { EffectQueue } from "./effect-queue.ts";
 import { openLedger, proveOff, writeLedger } from "./ledger-effects.ts";
 import type { Scenario, StoryEvent } from "./scenario.ts";
@@ -80,7 +80,6 @@ export class ClusterEffects {
           step.pods.map(({ namespace, name }) => `${namespace}/${name}`),
         );
       case "StartVM":
-        return this.#after(RESTART_MS, `start/${step.vmKey}`, () => this.#newInstance(step.vmKey));
       case "DeleteVMI":
         return this.#after(RESTART_MS, `start/${step.vmKey}`, () => this.#newInstance(step.vmKey));
       case "RestartVM":
@@ -160,11 +159,10 @@ export class ClusterEffects {
     const number = ++this.#numbers;
     this.#cluster.setVMI(vmKey, undefined);
     const blank = { scheduledAtWallMs: undefined, runningAtWallMs: undefined, readyAtWallMs: undefined };
-    const model: VMIFact | undefined = before;
-    if (model === undefined) return;
+    if (before === undefined) return;
     const uid = `simulated-${number}`;
     this.#cluster.setVMI(vmKey, {
-      ...model,
+      ...before,
       ...blank,
       uid,
       phase: "Scheduling",
@@ -305,18 +303,37 @@ export class ClusterEffects {
     this.unplaced.delete(vmKey);
     if (!this.order.has(vmKey)) this.order.set(vmKey, this.order.size + 1);
     this.tell(vmKey, `live migration to ${placed.node} begins`);
-    const asks = this.#scheduler.asks(vmKey);
-    this.#scheduler.hold(key, placed.node, vmKey);
-    const durationMs = MIGRATION_BASE_MS + (asks["memory"] ?? 0) / MIGRATION_BYTES_PER_MS;
-    return this.#after(durationMs, `migrate/${vmKey}`, () => {
-      this.#cluster.setMigration(key, {
-        ...fact,
-        phase: "Succeeded",
-        finished: true,
-        succeeded: true,
-        finishedAtMs: this.#cluster.nowMs,
+    return this.#send(fact, placed.node);
+  }
+
+  /** Migrations that were under way at the beginning go on, or fail where their target is lost. */
+  resume(): void {
+    for (const fact of this.#cluster.migrations.values()) {
+      const { vmiKey: vmKey } = fact;
+      const { nodeName: source, migration } = this.#cluster.vmis.get(vmKey) ?? {};
+      const vm = this.#cluster.base.vms.get(vmKey);
+      if (fact.finished || !vm || source === undefined || this.#cluster.silent.has(source)) continue;
+      // After the first turn, which tells how nodes are.
+      this.#after(1, `resume/${fact.key}`, () => {
+        if (this.#cluster.silent.has(migration?.targetNode ?? "")) return this.#failMigrations(vmKey);
+        const asked = { vmKey, constraints: vm.constraints, except: source };
+        const placed = this.#scheduler.place(this.#cluster, this.verdicts, asked);
+        const target = migration?.targetNode ?? (placed.ok ? placed.node : undefined);
+        if (target === undefined) this.#failMigrations(vmKey);
+        else this.#send(fact, target);
       });
-      this.#arrive(vmKey, placed.node);
+    }
+  }
+
+  #send(fact: MigrationFact, node: string): boolean {
+    const { key, vmiKey: vmKey } = fact;
+    this.#scheduler.hold(key, node, vmKey);
+    const memory = this.#scheduler.asks(vmKey)["memory"] ?? 0;
+    return this.#after(MIGRATION_BASE_MS + memory / MIGRATION_BYTES_PER_MS, `migrate/${vmKey}`, () => {
+      const finishedAtMs = this.#cluster.nowMs;
+      const ended = { phase: "Succeeded", finished: true, succeeded: true, finishedAtMs };
+      this.#cluster.setMigration(key, { ...fact, ...ended });
+      this.#arrive(vmKey, node);
     });
   }
 

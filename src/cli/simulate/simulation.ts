@@ -40,6 +40,7 @@ export function simulate(ground: Ground, scenario: Scenario): SimulationResult {
     cluster.lose(node);
     effects.tell(node, scenario.stillOn ? "falls silent, with power" : "loses power");
   }
+  effects.resume();
   const last = run(cluster, effects, ground.policy);
   const fates = [...struck].map(([vm, from]) => fateOf({ vm, from, cluster, effects, last, scenario }));
   const broken = (fate: VMFate): number => (isBroken(fate) ? 1 : fate.priority === undefined ? 2 : 0);
