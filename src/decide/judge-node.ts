@@ -5,7 +5,7 @@ import type { DecisionPolicy } from "../model/decision-policy.ts";
 import type { FencingFact } from "../model/fencing.ts";
 import type { NodeFact, Signal } from "../model/node.ts";
 import type { NodeVerdict, PathSilence } from "../model/node-verdict.ts";
-import { type PathProbe, probeStateOf, SILENT_AFTER_FAILURES } from "../model/probe.ts";
+import { isStillAsked, type PathProbe, probeStateOf, SILENT_AFTER_FAILURES } from "../model/probe.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { tellOfGap } from "./contact-gap.ts";
 import { type LeaseState, type Paths, rowFor } from "./isolation-matrix.ts";
@@ -54,9 +54,9 @@ const PROBE_TRUST_MS = 10_000;
 
 function judgeByPaths(judging: Judging, node: NodeFact, renewal: Signal | undefined): NodeVerdict {
   const { snapshot, policy, nowMs, plan } = judging;
-  const lease = leaseState(judging, node, renewal);
-  const quiet = lease !== "renewed" && !(lease === "none" && node.ready === "True");
   const probes = snapshot.probes.get(node.name);
+  const lease = leaseOnceAsked(judging, node, { renewal, probes });
+  const quiet = lease !== "renewed" && !(lease === "none" && node.ready === "True");
   const paths: Paths = {
     lease,
     ready: node.ready ?? "never",
@@ -80,6 +80,25 @@ function judgeByPaths(judging: Judging, node: NodeFact, renewal: Signal | undefi
     plan.lookAgain(nowMs + policy.isolatedGraceMs - silence.leaseMs);
   }
   return { kind: "isolated", silence };
+}
+
+/**
+ * How the Lease stands; too early to tell while the node's networks are still to be asked: a replica that has just come to
+ * lead has witnessed the silence of the Lease for long, and has not probed anybody yet.
+ */
+function leaseOnceAsked(
+  judging: Judging,
+  node: NodeFact,
+  {
+    renewal,
+    probes,
+  }: { readonly renewal: Signal | undefined; readonly probes: readonly PathProbe[] | undefined },
+): LeaseState {
+  const lease = leaseState(judging, node, renewal);
+  const isGone = lease === "silent" || (lease === "none" && node.ready === "Unknown");
+  if (!isGone || !isStillAsked(probes)) return lease;
+  judging.plan.lookAgain(judging.nowMs + REFRESH_PERIOD_MS);
+  return "late";
 }
 
 /** How the Lease stands, by silence that was witnessed; asks for what has to be read anew or looked at again. */

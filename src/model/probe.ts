@@ -19,6 +19,16 @@ export type ProbeState = "answers" | "some" | "silent" | "unknown";
 export const SILENT_AFTER_FAILURES = 2;
 
 /**
+ * Whether some network was not asked often enough yet to know that it does not answer: who has just begun to probe knows
+ * nothing of a host that may be well.
+ */
+export function isStillAsked(paths: readonly PathProbe[] = []): boolean {
+  return paths.some(
+    ({ answeredAtMs, failures }) => answeredAtMs === undefined && failures < SILENT_AFTER_FAILURES,
+  );
+}
+
+/**
  * The networks together. With `trustMs` an answer must be that young to count, and an older one counts as unknown; a node
  * that is not suspect is probed rarely, so no age is asked of its answers.
  */

@@ -51,6 +51,22 @@ describe("judging a node", () => {
     );
   });
 
+  it("calls no node lost before its networks were asked: a new leader has witnessed the Lease's silence alone", () => {
+    const asked = (failures: number, words: Parameters<Cluster["node"]>[1] = { leaseSilentMs: 60_000 }) => {
+      const cluster = threeNodes().node("n1", { heartbeatSilentMs: 200_000, ...words });
+      const silentSinceMs = failures === 0 ? undefined : NOW_MS - 1_000;
+      const path = { network: "InternalIP", answeredAtMs: undefined, silentSinceMs, failures };
+      cluster.probes.set("n1", [path]);
+      return cluster;
+    };
+    expect(verdict(asked(0))).toBe("suspect");
+    expect(verdict(asked(1))).toBe("suspect");
+    expect(asked(1).decide().lookAgainAtMs).toBeLessThanOrEqual(NOW_MS + 1_000);
+    expect(verdict(asked(2))).toBe("lost");
+    expect(verdict(asked(0, { noLease: true, ready: "Unknown" }))).toBe("suspect");
+    expect(verdict(asked(0, {}))).toBe("healthy");
+  });
+
   it("orders heartbeat and renewal by their host's own stamps where it learned of both at once", () => {
     const cluster = new Cluster().node("n1", { leaseSilentMs: 25_000, heartbeatSilentMs: 25_000 });
     const node = cluster.nodes.get("n1");

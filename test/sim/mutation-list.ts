@@ -98,12 +98,22 @@ export const MUTATIONS: readonly Mutation[] = [
     'return { kind: "isolated", silence };',
     'return { kind: "lost", silence };',
   ),
-  mutation(
-    "shoot first, write it down later",
-    "src/act/fence.ts",
-    "const started = await writeLedger(context, before, startAttempt(before.status, start));",
-    "const started = { ok: true as const, value: { ...before, status: startAttempt(before.status, start) } };",
-  ),
+  {
+    name: "shoot first, write it down later",
+    edits: [
+      {
+        file: "src/act/fence.ts",
+        find: "const started = await writeLedger(context, before, startAttempt(before.status, start));",
+        replace:
+          "const started = { ok: true as const, value: { ...before, status: startAttempt(before.status, start) } };",
+      },
+      {
+        file: "src/act/fence.ts",
+        find: "return openAttempt(status)?.epoch === context.leadership.epoch",
+        replace: "return true",
+      },
+    ],
+  },
   {
     name: "fence in spite of a disarm",
     edits: [

@@ -23,6 +23,8 @@ import plan7000000509 from "./failed-plans/7000000509.json" with { type: "json" 
 import plan7000000904 from "./failed-plans/7000000904.json" with { type: "json" };
 import plan7000005702 from "./failed-plans/7000005702.json" with { type: "json" };
 import plan9100004022 from "./failed-plans/9100004022.json" with { type: "json" };
+import plan9200009626 from "./failed-plans/9200009626.json" with { type: "json" };
+import plan9200007646 from "./failed-plans/9200007646.json" with { type: "json" };
 
 export interface FailedSeed {
   readonly seed: number;
@@ -137,6 +139,16 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     seed: 9100004022,
     plan: plan9100004022 as WorldPlan,
     was: "a node was shot two seconds after somebody had deleted the ledger that told of it",
+  },
+  {
+    seed: 9200009626,
+    plan: plan9200009626 as WorldPlan,
+    was: "a replica that lost its leadership and led again at once had forgotten the probes, and fenced a node whose host answered",
+  },
+  {
+    seed: 9200007646,
+    plan: plan9200007646 as WorldPlan,
+    was: "nobody gave a node its storage back whose ledger was deleted, which is a person's to do (the simulation's fault)",
   },
 ];
 

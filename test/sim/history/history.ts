@@ -4,6 +4,7 @@ import { resourceNamed } from "../api/resources.ts";
 import { Checks, type Violation } from "../check/checks.ts";
 import { complaints } from "../check/wellness.ts";
 import { perform, type Undo } from "../world/acts.ts";
+import { ask } from "../world/admin.ts";
 import type { WorldPlan } from "../world/world-plan.ts";
 import { World } from "../world/world.ts";
 import { Happenings } from "./happenings.ts";
@@ -32,6 +33,8 @@ export interface HistoryOptions {
 const WELL_LIMIT_MS = 30 * 60_000;
 const SWITCH_ON_MS = 120_000;
 const REBOOT_MS = 2_000;
+const NETWORK_FENCES = resourceNamed("csiaddons.openshift.io/v1alpha1/networkfences");
+const NETWORK_FENCES_PATH = "/apis/csiaddons.openshift.io/v1alpha1/networkfences";
 const FENCINGS = resourceNamed("holdfast.dev/v1alpha1/nodefencings");
 
 /** Always the same for the same plan and seed. Errors: throws where the plan itself cannot be carried out. */
@@ -159,7 +162,22 @@ function mend(world: World, broken: ReadonlySet<string>): void {
 function keepSwitchedOn(world: World): void {
   for (const machine of world.machines.values()) void machine.switchOn();
   rebootCutOff(world);
+  unfenceForgotten(world);
   world.time.schedule(SWITCH_ON_MS, () => keepSwitchedOn(world));
+}
+
+/** Whose ledger somebody deleted stays cut off from its storage until a person, as fencing.md asks, gives that back. */
+function unfenceForgotten(world: World): void {
+  const ledgers = new Set(world.server.store.list(FENCINGS).map(({ metadata }) => metadata.uid));
+  for (const { metadata, ...fence } of world.server.store.list(NETWORK_FENCES)) {
+    const name = objectIn(metadata, "annotations")["holdfast.dev/node"];
+    const isOpen = ledgers.has(textOf(objectIn(metadata, "labels")["holdfast.dev/fencing"]));
+    if (name === undefined || isOpen || objectIn(fence, "spec")["fenceState"] !== "Fenced") continue;
+    const node = world.fleet.node(textOf(name));
+    void node.power.off();
+    ask(world, "PATCH", `${NETWORK_FENCES_PATH}/${metadata.name}`, { spec: { fenceState: "Unfenced" } });
+    world.time.schedule(REBOOT_MS, () => void world.machines.get(node.name)?.switchOn());
+  }
 }
 
 /** A node that was cut off from its storage and never rebooted: a person reboots it, as the ledger asks. */
