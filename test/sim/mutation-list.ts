@@ -98,6 +98,12 @@ export const MUTATIONS: readonly Mutation[] = [
     'return { kind: "isolated", silence };',
     'return { kind: "lost", silence };',
   ),
+  mutation(
+    "a new leader judges before it has asked the host",
+    "src/decide/judge-node.ts",
+    "if (!isGone || !isStillAsked(probes)) return lease;",
+    "return lease;",
+  ),
   {
     name: "shoot first, write it down later",
     edits: [

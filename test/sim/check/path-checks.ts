@@ -3,11 +3,15 @@
 import type { ApiRequest } from "../../../src/kube/transport.ts";
 import type { ProbeAnswer } from "../../../src/observe/probe-connection.ts";
 import { objectIn, textOf } from "../api/json.ts";
-import { vmNetworkAddress } from "../world/probes.ts";
+import { resourceNamed } from "../api/resources.ts";
+import { VM_NETWORK_ANNOTATION, vmNetworkAddress } from "../world/probes.ts";
 import type { World } from "../world/world.ts";
 
 /** An answer this young, with no failure since, was there to be weighed. */
 const ANSWER_SEEN_MS = 5_000;
+/** One lost packet is no silence. */
+const ASKED_TIMES = 2;
+const NODES = resourceNamed("v1/nodes");
 const FENCINGS_PATH = "/apis/holdfast.dev/v1alpha1/nodefencings";
 
 interface Heard {
@@ -20,6 +24,8 @@ export class PathChecks {
   readonly #report: (check: string, message: string) => void;
   /** By replica's life and address. */
   readonly #heard = new Map<string, Heard>();
+  /** Probes that came to an end, likewise. */
+  readonly #asked = new Map<string, number>();
   /** VMs of which two guests were there at once, one of them cut off from its disks by the storage. */
   readonly #cutOffTwins = new Set<string>();
 
@@ -31,6 +37,7 @@ export class PathChecks {
 
   probed(life: string, address: string, answer: ProbeAnswer): void {
     const key = `${life} ${address}`;
+    this.#asked.set(key, (this.#asked.get(key) ?? 0) + 1);
     const known = this.#heard.get(key);
     const isAnswer = answer === "answered" || (answer === "refused" && known !== undefined);
     if (isAnswer) this.#heard.set(key, { atMs: this.#world.time.nowMs, hasFailedSince: false });
@@ -45,12 +52,24 @@ export class PathChecks {
     const node = this.#world.fleet.nodes.find((one) => one.name === name);
     if (node === undefined) return;
     const { nowMs } = this.#world.time;
-    for (const address of [node.profile.internalIP, vmNetworkAddress(node.profile.index)]) {
-      const heard = this.#heard.get(`${life} ${address}`);
+    for (const address of this.#probedAddresses(node)) {
+      const key = `${life} ${address}`;
+      const heard = this.#heard.get(key);
+      if (heard === undefined && (this.#asked.get(key) ?? 0) < ASKED_TIMES)
+        this.#report("do no harm", `${life} opens a fencing of ${name}, and has not asked ${address} yet`);
       if (heard === undefined || heard.hasFailedSince || nowMs - heard.atMs > ANSWER_SEEN_MS) continue;
       const agoMs = Math.round(nowMs - heard.atMs);
       this.#report("do no harm", `${life} opens a fencing of ${name}, whose host answered ${agoMs} ms ago`);
     }
+  }
+
+  #probedAddresses({ name, profile }: World["fleet"]["nodes"][number]): readonly string[] {
+    const stored = this.#world.server.store.get(NODES, undefined, name)?.object;
+    const onVmNetwork = objectIn(stored?.metadata ?? {}, "annotations")[VM_NETWORK_ANNOTATION];
+    return (this.#world.plan.probes ?? []).flatMap((network) => {
+      if (network === "InternalIP") return [profile.internalIP];
+      return onVmNetwork === undefined ? [] : [vmNetworkAddress(profile.index)];
+    });
   }
 
   /** Whether the storage refuses the node, by our doing: its guests stand still and can write nothing. */
