@@ -116,22 +116,17 @@ function lostLongAgo({ snapshot, policy, verdicts, openFencings, nowMs, plan }: 
   silent.sort((a, b) => a.sinceMs - b.sinceMs);
   const limit = stormLimit(policy.stormMaxLost, verdicts.size);
   const longLost = new Set<string>();
+  /** Up to which place nodes are among more than the limit that fell silent within a `LONG_SILENT_MS`. */
+  let oneOfManyUntil = -1;
   for (const [at, { node, sinceMs }] of silent.entries()) {
+    const beyondLimit = silent[at + limit];
+    if (beyondLimit !== undefined && beyondLimit.sinceMs - sinceMs < LONG_SILENT_MS)
+      oneOfManyUntil = at + limit;
     const longSilentAtMs = sinceMs + LONG_SILENT_MS;
     if (nowMs < longSilentAtMs) plan.lookAgain(longSilentAtMs);
-    else if (!isOneOfMany(silent, at, limit)) longLost.add(node);
+    else if (at > oneOfManyUntil) longLost.add(node);
   }
   return longLost;
-}
-
-/** Whether more than the limit, this one among them, fell silent within a `LONG_SILENT_MS`; oldest first. */
-function isOneOfMany(silent: readonly { readonly sinceMs: number }[], at: number, limit: number): boolean {
-  for (let first = Math.max(0, at - limit); first <= at; first += 1) {
-    const begin = silent[first];
-    const end = silent[first + limit];
-    if (begin !== undefined && end !== undefined && end.sinceMs - begin.sinceMs < LONG_SILENT_MS) return true;
-  }
-  return false;
 }
 
 function factOf({ snapshot }: Judged, name: string): readonly NodeFact[] {
