@@ -4,9 +4,13 @@ import { topologiesByNode } from "../decide/topologies.ts";
 import { isClosed } from "../model/fencing.ts";
 import type { NodeFact, NodeLeaseFact } from "../model/node.ts";
 import type { Plan } from "../model/plan.ts";
+import { STORAGE_CLIENTS_ANNOTATION } from "../model/storage-clients.ts";
 import type { World } from "../observe/world.ts";
 
-/** The targets as of now. A node that has not been judged healthy is left alone: its "Off" would say nothing. */
+/**
+ * The targets as of now. A node that has not been judged healthy, or that we have not heard ourselves yet, is left alone:
+ * its "Off" would say nothing, and its storage addresses are not on record before. It is asked at once when they are.
+ */
 export function readinessTargets(world: World, plan: Plan | undefined): Map<string, ReadinessTarget> {
   const targets = new Map<string, ReadinessTarget>();
   if (plan === undefined) return targets;
@@ -16,10 +20,12 @@ export function readinessTargets(world: World, plan: Plan | undefined): Map<stri
   for (const [name, topology] of topologiesByNode({ nodes: nodes.store, topologies: topologies.store })) {
     const node = nodes.store.get(name);
     if (node === undefined || fenced.has(name) || plan.verdicts.get(name)?.kind !== "healthy") continue;
+    if (world.leaseOf(name)?.renewal.firstSight === true) continue;
+    const addresses = node.annotations[STORAGE_CLIENTS_ANNOTATION] ?? "";
     targets.set(name, {
       node,
       levels: topology.levels,
-      rule: `${node.uid}/${topology.uid}/${topology.generation}`,
+      rule: `${node.uid}/${topology.uid}/${topology.generation}/${addresses}`,
       livedAfter: (atMs) => livedAfter(nodes.store.get(name), world.leaseOf(name), atMs),
     });
   }

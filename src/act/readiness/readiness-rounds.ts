@@ -27,7 +27,7 @@ const JITTER = 0.1;
 export interface ReadinessTarget {
   readonly node: NodeFact;
   readonly levels: readonly FencingLevel[];
-  /** Changes with whatever asks for a check at once: the Node object, the topology and its generation. */
+  /** Changes with whatever asks for a check at once: the Node object, its storage addresses, the topology and its generation. */
   readonly rule: string;
   /** Whether the node was surely alive some time after that monotonic moment. */
   readonly livedAfter: (atMs: number) => boolean;
