@@ -76,7 +76,7 @@ function vmComplaints(world: World, broken: ReadonlySet<string>): string[] {
   });
 }
 
-/** Nobody has promised to restart it, and it was on a node that is broken, or on its way up there. */
+/** Nobody has promised to restart it, or it is being deleted, and it was on a node that is broken, or on its way up there. */
 function isLeftBehind(world: World, { metadata }: StoredObject, broken: ReadonlySet<string>): boolean {
   if (broken.size === 0) return false;
   const namespace = textOf(metadata["namespace"]);
@@ -90,7 +90,7 @@ function isLeftBehind(world: World, { metadata }: StoredObject, broken: Readonly
         broken.has(textOf(objectIn(pod, "spec")["nodeName"])) &&
         objectIn(pod.metadata, "labels")["vm.kubevirt.io/name"] === metadata.name,
     );
-  return !isPromised && hasPodThere;
+  return (!isPromised || metadata["deletionTimestamp"] !== undefined) && hasPodThere;
 }
 
 function ledgerComplaints(world: World, broken: ReadonlySet<string>): string[] {
@@ -115,7 +115,8 @@ function promiseComplaints(world: World, broken: ReadonlySet<string>): string[] 
     const available = conditions.find(({ type }) => type === "Available")?.status;
     const node = objectIn(vmi, "status")["nodeName"];
     const isAway = broken.has(textOf(node));
-    const isMeantToRun = vm !== undefined && objectIn(vm, "spec")["runStrategy"] === "Always";
+    const isDeleted = vm?.metadata["deletionTimestamp"] !== undefined;
+    const isMeantToRun = vm !== undefined && !isDeleted && objectIn(vm, "spec")["runStrategy"] === "Always";
     return [
       ...(status["node"] === node || isAway
         ? []
