@@ -104,13 +104,16 @@ function count(judged: Judged, silent: NodeFact[]) {
 
 /**
  * Nodes unheard and unproven that fell silent so long ago, no more of them within such a time than one may lose at once,
- * that they are no part of what happens now. What fell silent together counts together, however long ago.
+ * that they are no part of what happens now. What fell silent together counts together, however long ago, but for nodes
+ * that are out of use: spare nodes that are switched off at night fall silent together every evening.
  */
-function lostLongAgo({ snapshot, policy, verdicts, openFencings, nowMs, plan }: Judged): ReadonlySet<string> {
+function lostLongAgo(judged: Judged): ReadonlySet<string> {
+  const { snapshot, policy, verdicts, openFencings, nowMs, plan } = judged;
   const silent: { readonly node: string; readonly sinceMs: number }[] = [];
   for (const [node, { kind }] of verdicts) {
     const sinceMs = snapshot.leases.get(node)?.renewal.changedAtMs;
-    if ((kind !== "lost" && kind !== "isolated") || sinceMs === undefined) continue;
+    if ((kind !== "lost" && kind !== "isolated") || sinceMs === undefined || isOutOfUse(judged, node))
+      continue;
     if (openFencings.get(node)?.status.proof === undefined) silent.push({ node, sinceMs });
   }
   silent.sort((a, b) => a.sinceMs - b.sinceMs);

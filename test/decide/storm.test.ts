@@ -127,6 +127,15 @@ describe("a storm", () => {
     expect(shoots(built, { percent: 20 })).toBe(expected);
   });
 
+  it("takes spare nodes that were switched off for nobody's company", () => {
+    const off = { leaseSilentMs: 900_000, heartbeatSilentMs: 960_000 };
+    const built = cluster(10).node("n1", off).vm("b", { on: "n1" }).fencing("n1").node("n2", LOST);
+    for (const spare of ["n3", "n4", "n5"]) built.node(spare, off);
+    expect(shoots(built, { percent: 20 })).toBe(true);
+    for (const spare of ["n3", "n4", "n5"]) built.vm(`on-${spare}`, { on: spare });
+    expect(shoots(built, { percent: 20 })).toBe(false);
+  });
+
   it("goes on for a rack whose network is away for hours", () => {
     const built = new Cluster().topology();
     for (let i = 0; i < 10; i += 1)
