@@ -1,4 +1,5 @@
 // Whether a process runs: while it stands still nothing wakes it, when it has ended nothing ever does.
+import type { Cancel, Clock } from "../../../src/model/clock.ts";
 import type { SimTime } from "./sim-time.ts";
 
 export interface ProcessGate {
@@ -55,5 +56,23 @@ export function frozenGate(time: SimTime): ProcessGate {
       timers = [];
       answers = [];
     },
+  };
+}
+
+/** A process's timer. What was due while it stood still, and is called off when it goes on, does not happen, as with real ones. */
+export function scheduleBehind(
+  gate: ProcessGate,
+  clock: Pick<Clock, "schedule">,
+  { delayMs, wake }: { readonly delayMs: number; readonly wake: () => void },
+): Cancel {
+  let isCalledOff = false;
+  const cancel = clock.schedule(delayMs, () =>
+    gate.run(() => {
+      if (!isCalledOff) wake();
+    }),
+  );
+  return () => {
+    isCalledOff = true;
+    cancel();
   };
 }

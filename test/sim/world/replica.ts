@@ -10,7 +10,7 @@ import { DEFAULT_ELECTION_TIMINGS } from "../../../src/run/election-timings.ts";
 import { Operator } from "../../../src/run/operator.ts";
 import { type Backbone, type Link, SimConnection } from "../api/connection.ts";
 import { openSimDevice, type SimBmc } from "./bmc.ts";
-import { frozenGate, type ProcessGate } from "./process-gate.ts";
+import { frozenGate, type ProcessGate, scheduleBehind } from "./process-gate.ts";
 import type { Chance } from "./random.ts";
 import type { ReplicaPlan } from "./world-plan.ts";
 
@@ -171,19 +171,7 @@ export class Replica {
         const { monotonicMs, wallMs } = inner.now();
         return { monotonicMs, wallMs: wallMs + this.wallJumpMs };
       },
-      // What was due while the process stood still and is called off when it goes on does not happen, as with real timers.
-      schedule: (delayMs, wake) => {
-        let isCalledOff = false;
-        const cancel = inner.schedule(delayMs, () =>
-          gate.run(() => {
-            if (!isCalledOff) wake();
-          }),
-        );
-        return () => {
-          isCalledOff = true;
-          cancel();
-        };
-      },
+      schedule: (delayMs, wake) => scheduleBehind(gate, inner, { delayMs, wake }),
     };
   }
 
