@@ -2,6 +2,7 @@
 // was broken, 2 where the command line is wrong.
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { failureText } from "./failure-text.ts";
 import { Coverage } from "./history/coverage.ts";
 import { isWorker, serveCrew, tellAll, type Told } from "./history/crew.ts";
 import { FAILED_SEEDS, planOfSeed } from "./history/failed-seeds.ts";
@@ -106,10 +107,7 @@ function* seedsOf(choice: Choice): Generator<number> {
 }
 
 function report({ seed, violations }: Pick<Told, "seed" | "violations">): void {
-  if (violations.length === 0) return;
-  console.log(`FAILED seed ${seed} at commit ${commit()}: npm run sim -- --seed ${seed} --trace`);
-  for (const { check, atMs, message } of violations)
-    console.log(`  ${check}, at ${(atMs / 1_000).toFixed(3)} s: ${message}`);
+  if (violations.length > 0) console.log(failureText({ seed, commit: commit(), violations }));
 }
 
 async function shrink({ seed, violations }: Told): Promise<void> {
